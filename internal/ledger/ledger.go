@@ -1,0 +1,132 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+)
+
+// ErrNotFound is returned where an episode, group or delivery does not exist.
+var ErrNotFound = errors.New("not found")
+
+// Ledger is a database of episodes. Every method is safe for concurrent use.
+type Ledger interface {
+	// Update runs fn in a read-write transaction and returns when what fn did is durable. Concurrent calls share one
+	// commit; each fails or succeeds on its own. fn may be run again, so it must not keep results of a run that
+	// failed. now is the caller's clock; a database shared by replicas uses its own instead (see Tx.Now).
+	Update(ctx context.Context, now time.Time, fn func(Tx) error) error
+	// View runs fn in a read-only transaction that sees one consistent state.
+	View(ctx context.Context, now time.Time, fn func(Tx) error) error
+	// Changed returns a channel that is closed at the next commit of an Update that changed something: get it before reading.
+	Changed() <-chan struct{}
+	// Observe keeps the latest observation of open episodes in memory, by episode id. Reads show it; it is written
+	// with the next Put of the episode. A mere repetition of a state is told here and writes nothing.
+	Observe(observations map[string]Observation)
+	// Healthy returns nil, or why the database cannot be used now.
+	Healthy(ctx context.Context) error
+}
+
+// Observation is what a mere repetition of a firing state tells.
+type Observation struct {
+	Value, FiringLevel *float64
+	ObservedAt         time.Time
+	JudgedAt           time.Time
+	SeenAt             time.Time
+}
+
+// Tx is one transaction. It is valid only within the function that it is given to.
+type Tx interface {
+	// Now is the clock that decides what is due: the caller's for an embedded database, the server's for a shared one.
+	Now() time.Time
+
+	// Episode returns the episode with an id, or ErrNotFound.
+	Episode(id string) (*Episode, error)
+	// LastEpisode returns the newest episode of an alert, open or ended, or ErrNotFound.
+	LastEpisode(alertID string) (*Episode, error)
+	// Episodes returns those that match, newest first (by OpenedAt, then id).
+	Episodes(q Query) ([]*Episode, error)
+	// PutEpisode inserts or replaces.
+	PutEpisode(e *Episode) error
+
+	// Group returns a group by id, or ErrNotFound.
+	Group(id string) (*Group, error)
+	// OpenGroup returns the open group with a key, or ErrNotFound.
+	OpenGroup(key string) (*Group, error)
+	// DueGroups claims open groups, and closed ones that still owe something, whose DueAt is not after Now: the most
+	// urgent tier first, then the earliest due. Claimed groups are locked to this transaction.
+	DueGroups(limit int) ([]*Group, error)
+	// NextGroupDue is the earliest DueAt of all groups; zero where there is none.
+	NextGroupDue() (time.Time, error)
+	// GroupEpisodes returns the group's episodes, open and ended, oldest first.
+	GroupEpisodes(groupID string) ([]*Episode, error)
+	// DigestEpisodes returns the episodes of all groups that went out in a digest, oldest first.
+	DigestEpisodes(digestID string) ([]*Episode, error)
+	PutGroup(g *Group) error
+
+	// Delivery returns the delivery of a topic to a destination, or ErrNotFound.
+	Delivery(topic, destination string) (*Delivery, error)
+	// Deliveries returns all deliveries of a topic.
+	Deliveries(topic string) ([]*Delivery, error)
+	// DueDeliveries claims deliveries with Wanted > Sent, Due and LeasedUntil not after Now: most urgent first, then
+	// the earliest due. The caller leases them by Put with LeasedUntil before it sends.
+	DueDeliveries(limit int) ([]*Delivery, error)
+	// NextDeliveryDue is the earliest time at which DueDeliveries would return something; zero where there is none.
+	NextDeliveryDue() (time.Time, error)
+	PutDelivery(d *Delivery) error
+
+	// AppendEvent adds an event and sets its Seq and, where zero, its At.
+	AppendEvent(e *Event) error
+	// EpisodeEvents returns one episode's events, oldest first.
+	EpisodeEvents(episodeID string) ([]*Event, error)
+	// EventsAfter returns events of all episodes with a greater Seq, in order.
+	EventsAfter(seq int64, limit int) ([]*Event, error)
+
+	// Count adds delta to a counter; Measure adds a duration in seconds to a histogram.
+	Count(key CounterKey, delta int64) error
+	Measure(key CounterKey, seconds float64) error
+	// Counters and Histograms return all of them, ordered by key.
+	Counters() ([]Counter, error)
+	Histograms() ([]Histogram, error)
+	// CountersSince is when counting began: the ledger's first start.
+	CountersSince() (time.Time, error)
+	// Tallies groups the episodes opened at or after since.
+	Tallies(since time.Time) ([]Tally, error)
+
+	// Cursor and PutCursor store a named position in a stream, such as the last event exported.
+	Cursor(name string) (int64, error)
+	PutCursor(name string, position int64) error
+	// Setting and PutSetting store small named values, such as a secret made at first start. Missing is "".
+	Setting(name string) (string, error)
+	PutSetting(name, value string) error
+}
+
+// Query selects episodes; the zero value selects all.
+type Query struct {
+	// Open, where set, selects open or ended ones.
+	Open *bool
+	// Rule, Owner and Severity select by equality where not empty.
+	Rule, Owner string
+	Severity    alert.Severity
+	// Verdict selects by verdict; Unjudged selects those with none.
+	Verdict  Verdict
+	Unjudged bool
+	// Since and Until bound OpenedAt: [Since, Until).
+	Since, Until time.Time
+	// After continues behind the last episode of the page before; Limit 0 means 1000.
+	After *Episode
+	Limit int
+}
+
+// Tally counts the episodes of one rule, tier, owner and source metric in a span of time.
+type Tally struct {
+	Rule, Owner, SourceMetric string
+	Severity                  alert.Severity // the highest the episode had
+	Episodes, Open            int64
+	OldestOpen                time.Time
+	Notified                  int64
+	// NotifiedJudged counts the notified ones that have a verdict.
+	NotifiedJudged int64
+	Verdicts       map[Verdict]int64
+}

@@ -1,0 +1,84 @@
+package rule
+
+import (
+	"time"
+)
+
+// Op is how a value is compared with a threshold.
+type Op uint8
+
+// The comparisons.
+const (
+	Above   Op = iota // value >  High
+	AtLeast           // value >= High
+	Below             // value <  Low
+	AtMost            // value <= Low
+	Outside           // value <  Low or value > High
+)
+
+var opNames = [...]string{"above", "at_least", "below", "at_most", "outside"}
+
+// String returns the key that the comparison has in a rule file.
+func (o Op) String() string { return opNames[o] }
+
+// Threshold is a condition on one value. Units are those of the metric.
+type Threshold struct {
+	Op Op
+	// Low and High are the bounds; the one that Op does not use is -Inf or +Inf.
+	Low, High float64
+	// ClearLow and ClearHigh end the condition: it holds on until a value lies within them. They default to the
+	// bounds themselves and never lie beyond them.
+	ClearLow, ClearHigh float64
+	// For is how long the condition must hold before it counts.
+	For time.Duration
+}
+
+// Breached reports whether v meets the condition. NaN meets none.
+func (t *Threshold) Breached(v float64) bool {
+	switch t.Op {
+	case Above:
+		return v > t.High
+	case AtLeast:
+		return v >= t.High
+	case Below:
+		return v < t.Low
+	case AtMost:
+		return v <= t.Low
+	default:
+		return v < t.Low || v > t.High
+	}
+}
+
+// Held reports whether v keeps an active condition active: it meets the condition, or has not come back past `clear`.
+// The bound of `clear` itself is already past it for the strict comparisons (above, below, outside) and not yet for
+// at_least and at_most, so that without `clear` Held and Breached are the same.
+func (t *Threshold) Held(v float64) bool {
+	switch t.Op {
+	case Above:
+		return v > t.ClearHigh
+	case AtLeast:
+		return v >= t.ClearHigh
+	case Below:
+		return v < t.ClearLow
+	case AtMost:
+		return v <= t.ClearLow
+	default:
+		return v < t.ClearLow || v > t.ClearHigh
+	}
+}
+
+// Bound returns the threshold's number as a person would name it for v: the bound that v is compared with. For Outside
+// it is the one on v's side of the band.
+func (t *Threshold) Bound(v float64) float64 {
+	switch t.Op {
+	case Above, AtLeast:
+		return t.High
+	case Below, AtMost:
+		return t.Low
+	default:
+		if v < (t.Low+t.High)/2 {
+			return t.Low
+		}
+		return t.High
+	}
+}
