@@ -46,8 +46,8 @@ type Evaluator struct{}
 // New returns an evaluator of set. now is the start: nothing is concluded from absence before a rule's own time since.
 func New(set *rule.Set, opts Options, now time.Time) *Evaluator { panic("being written") }
 
-// Result is what a step of the evaluator asks of its shell. Emissions go out in their order; Shards must be stored
-// before the batch goes on.
+// Result is what the evaluator asks of its shell. Shards must be stored before Emissions go out, and Emissions go out
+// in their order.
 type Result struct {
 	Emissions []Emission
 	// Shards lists the shards whose durable part (what fires) changed, sorted, each once.
@@ -61,15 +61,21 @@ type Emission struct {
 	Stale bool
 }
 
-// Judge checks every point of md against the rules that name its metric and tags what breaches, in place.
-func (e *Evaluator) Judge(md pmetric.Metrics, now time.Time) Result { panic("being written") }
+// Judge checks every point of md against the rules that name its metric and tags what breaches, in place. It reports
+// whether there is something to Take.
+func (e *Evaluator) Judge(md pmetric.Metrics, now time.Time) bool { panic("being written") }
+
+// Take hands over everything that Judge, Tick and Reload have queued since the last Take, of all callers, in the order
+// in which it was judged. A shell that calls Take, stores the shards and queues the emissions under one lock keeps
+// both promises of Result, and concurrent batches share a write: who finds nothing to Take has been served by another.
+func (e *Evaluator) Take() Result { panic("being written") }
 
 // Tick does what time alone brings: absence, holds that run out, keep_firing_for, repetition. The shell calls it every
-// second.
-func (e *Evaluator) Tick(now time.Time) Result { panic("being written") }
+// second. It reports whether there is something to Take.
+func (e *Evaluator) Tick(now time.Time) bool { panic("being written") }
 
 // Reload replaces the rules. Unchanged ones keep their state; the alerts of those that went end as rule_removed.
-func (e *Evaluator) Reload(set *rule.Set, now time.Time) Result { panic("being written") }
+func (e *Evaluator) Reload(set *rule.Set, now time.Time) { panic("being written") }
 
 // FiringShard encodes what fires in one shard: stored at every change. An empty result means there is nothing to store.
 func (e *Evaluator) FiringShard(shard int) []byte { panic("being written") }
