@@ -34,6 +34,8 @@ type Group struct {
 	Limit       int
 	Labels      map[string]string
 	Rules       []*Rule
+
+	warnings []Warning
 }
 
 // Position says where in the configuration something stands.
@@ -54,6 +56,11 @@ type Rule struct {
 	Where *Where
 	// Expr is the PromQL of an `expr` rule, as written.
 	Expr string
+	// Record is the name of the series that a recording rule writes; Name is "" then.
+	Record string
+	// For and Severity are those of a plain Prometheus rule, which has no Tiers.
+	For      time.Duration
+	Severity alert.Severity
 
 	// Tiers are the rule's thresholds, most urgent first. Never empty in a `metric` rule.
 	Tiers []Tier
@@ -73,6 +80,7 @@ type Rule struct {
 
 	templates templates
 	hash      uint64
+	warnings  []Warning
 }
 
 // Tier is a threshold with the severity that it gives.
@@ -104,6 +112,9 @@ type NoData struct {
 	HoldFor time.Duration
 }
 
-// Hash identifies everything about the rule that its state depends on: a rule with the same hash after a reload is
-// unchanged and keeps its state, wherever in the files it stands now.
+// Hash identifies everything about the rule that its state depends on: a rule with the same hash after a reload keeps
+// its state, wherever in the files it stands now. It is the same in every process.
+//
+// Owner, response and annotations are not in it: who answers for an alert may change while it fires. So the new rule
+// takes the old one's place, with the old one's state.
 func (r *Rule) Hash() uint64 { return r.hash }

@@ -1,0 +1,221 @@
+package rule
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+)
+
+// Defaults is what the configuration around the rules says about rules that do not say it themselves.
+type Defaults struct {
+	// DefaultOwner owns what nobody else does; "" is "unowned".
+	DefaultOwner string
+	// DefaultSeverity is that of a plain rule without a known `severity` label; NoSeverity is Medium.
+	DefaultSeverity alert.Severity
+	// SeverityLabels adds to alert.DefaultSeverityLabels.
+	SeverityLabels map[string]alert.Severity
+	// HoldFor is how long a firing alert outlives its data; 0 is 1h.
+	HoldFor time.Duration
+	// EvaluationInterval is that of groups without `interval`; 0 leaves them without.
+	EvaluationInterval time.Duration
+}
+
+func (d Defaults) filled() Defaults {
+	if d.DefaultOwner == "" {
+		d.DefaultOwner = "unowned"
+	}
+	if d.DefaultSeverity == alert.NoSeverity {
+		d.DefaultSeverity = alert.Medium
+	}
+	if d.HoldFor == 0 {
+		d.HoldFor = time.Hour
+	}
+	labels := alert.DefaultSeverityLabels()
+	for name, severity := range d.SeverityLabels {
+		labels[strings.ToLower(name)] = severity
+	}
+	d.SeverityLabels = labels
+	return d
+}
+
+// Load reads every file that the globs name and the inline groups (see Inline; nil is none), which stand in the
+// configuration under `groups`. The error is of type Errors and lists everything that is wrong, over all files.
+func Load(globs []string, inline any, d Defaults) (*Set, error) {
+	files, err := Files(globs)
+	var errs Errors
+	errs.add(err)
+	var groups []*Group
+	for _, file := range files {
+		read, err := ReadFile(file, d)
+		errs.add(err)
+		groups = append(groups, read...)
+	}
+	read, err := Inline("groups", inline, d)
+	errs.add(err)
+	set, err := Combine(append(groups, read...))
+	errs.add(err)
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return set, nil
+}
+
+// add takes over what err consists of.
+func (e *Errors) add(err error) {
+	var many Errors
+	var one *Error
+	switch {
+	case err == nil:
+	case errors.As(err, &many):
+		*e = append(*e, many...)
+	case errors.As(err, &one):
+		*e = append(*e, one)
+	default:
+		*e = append(*e, &Error{Msg: err.Error()})
+	}
+}
+
+// Files returns the files that the globs name, each once, in the order of the globs and then of their names. A glob
+// that names no file is an error: nobody writes down a rule file that does not exist on purpose.
+func Files(globs []string) ([]string, error) {
+	var files []string
+	var errs Errors
+	for _, glob := range globs {
+		found, err := filepath.Glob(glob)
+		switch {
+		case err != nil:
+			errs = append(errs, fileError("", "rule file pattern %q cannot be read: %v", glob, err))
+		case len(found) == 0:
+			errs = append(errs, fileError("", "no file matches %q: correct the pattern or create the file", glob))
+		}
+		for _, file := range found {
+			if !slices.Contains(files, file) {
+				files = append(files, file)
+			}
+		}
+	}
+	return files, errs.err()
+}
+
+// ReadFile is LoadFile of what the file holds now.
+func ReadFile(path string, d Defaults) ([]*Group, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, Errors{fileError(path, "cannot be read: %v", bare(err))}
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxFileSize+1)) // one more, so that LoadFile sees that it is too large
+	if err != nil {
+		return nil, Errors{fileError(path, "cannot be read: %v", bare(err))}
+	}
+	return LoadFile(path, content, d)
+}
+
+// bare is a file error without the path, which our errors have already.
+func bare(err error) error {
+	var pathErr *os.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err
+	}
+	return err
+}
+
+// LoadFile reads one rule file. A file is taken whole or not at all: the error is of type Errors and lists everything
+// that is wrong with it.
+func LoadFile(path string, content []byte, d Defaults) ([]*Group, error) {
+	root, failed := parseDocument(path, content)
+	if failed != nil {
+		return nil, Errors{failed}
+	}
+	if root == nil {
+		return nil, nil
+	}
+	dec := newDecoder(path, d)
+	groups := dec.file(dec.root(root, ""))
+	return dec.result(groups)
+}
+
+// Inline reads the groups of a configuration: what `groups` of a rule file holds, as the Collector's confmap gives it (a
+// list of maps). path is where they stand, such as "groups"; positions have no file and no line.
+func Inline(path string, groups any, d Defaults) ([]*Group, error) {
+	if groups == nil {
+		return nil, nil
+	}
+	node, err := nodeOf(groups)
+	if err != nil {
+		return nil, Errors{{Position: Position{Path: path}, Msg: err.Error()}}
+	}
+	dec := newDecoder("", d)
+	return dec.result(dec.groups(dec.root(node, path)))
+}
+
+// Combine makes one set of the groups of several files and checks what only all of them together can show.
+func Combine(groups []*Group) (*Set, error) {
+	var errs Errors
+	seen := map[string]*Rule{}
+	for _, g := range groups {
+		for _, r := range g.Rules {
+			key := r.identity()
+			first, taken := seen[key]
+			if !taken {
+				seen[key] = r
+				continue
+			}
+			if first.Position.File != r.Position.File { // within one file, reading it has found it
+				errs = append(errs, r.indistinct(first))
+			}
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return &Set{Groups: groups}, nil
+}
+
+// identity is what the ids of a rule's alerts are made of, beside the series.
+func (r *Rule) identity() string {
+	var h hasher
+	h.text(r.Group)
+	h.text(r.Name)
+	h.text(r.Record)
+	if r.Metric == "" {
+		h.text(r.Expr) // Prometheus runs such rules side by side
+	}
+	h.labels(r.Labels)
+	return string(h)
+}
+
+// indistinct says that r's alerts could have the ids of first's.
+func (r *Rule) indistinct(first *Rule) *Error {
+	p := r.Position
+	p.Path = join(p.Path, "alert")
+	if r.Record != "" {
+		p.Path = join(r.Position.Path, "record")
+	}
+	return &Error{Position: p, Msg: fmt.Sprintf(
+		"its group, name and labels are those of the rule at %s, so that their alerts could not be told apart: give one of them another name or a label (got %q in group %q)",
+		first.Position.place(), r.Name+r.Record, r.Group)}
+}
+
+// Warnings returns what a reviewer would remark on, in the order of the rules.
+func (s *Set) Warnings() []Warning {
+	var all []Warning
+	for _, g := range s.Groups {
+		all = append(all, g.warnings...)
+		for _, r := range g.Rules {
+			all = append(all, r.warnings...)
+		}
+	}
+	return all
+}
+
+// sortedKeys is for whatever must not depend on a map's order.
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
