@@ -1,8 +1,13 @@
 // Package evaluate judges data points: points and time in, transitions out. It keeps the state of every series that is
 // not quiet, never reads a clock, never calls out, and loses nothing that it is told to store.
+//
+// A point is first held against the band of values in which no rule of its metric breaches. Only what lies outside, or
+// belongs to a series whose state is kept, costs more than that comparison.
 package evaluate
 
 import (
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pmetric"
@@ -25,26 +30,113 @@ const (
 type Options struct {
 	Tagging        Tagging
 	ExternalLabels map[string]string
+	// ResendInterval is how often the state of an active alert is repeated.
 	ResendInterval time.Duration
-	HoldFor        time.Duration
-	NeverMatched   time.Duration
-	MaxAge         time.Duration
-	MaxFuture      time.Duration
-	SeriesPerRule  int
-	Series         int
+	// HoldFor is the processor's `hold_for`. Rules carry their own; this one bounds the time after a start without
+	// stored state in which recoveries are announced.
+	HoldFor      time.Duration
+	NeverMatched time.Duration
+	MaxAge       time.Duration
+	MaxFuture    time.Duration
+	// SeriesPerRule and Series bound the series whose state is kept.
+	SeriesPerRule int
+	Series        int
 	// TranslationStrategy is Prometheus' name for how attribute names become label names.
 	TranslationStrategy       string
 	PromoteResourceAttributes []string
 }
 
-// Shards is the number of parts in which state is stored. It is part of the storage's format.
-const Shards = 256
-
 // Evaluator judges against a set of rules. Every method is safe for concurrent use.
-type Evaluator struct{}
+//
+// Locks are taken in this order: Evaluator.mu, metricState.mu, then queue.mu or shard.mu.
+type Evaluator struct {
+	opts    Options
+	labeler labeler
+	// base is the start; elapsed times count from it on the monotonic clock that it carries.
+	base time.Time
+
+	// mu is held for reading by whatever judges, for writing by what replaces the rules.
+	mu      sync.RWMutex
+	metrics map[string]*metricState
+	rules   []*ruleState
+	// retired rules are gone from the files; they stay until the ends of their alerts have been repeated.
+	retired []*ruleState
+
+	series         atomic.Int64 // series slots in use, over all rules
+	judged, tagged atomic.Int64
+	queue          queue
+	shards         [Shards]shard
+	announce       announcer
+}
 
 // New returns an evaluator of set. now is the start: nothing is concluded from absence before a rule's own time since.
-func New(set *rule.Set, opts Options, now time.Time) *Evaluator { panic("being written") }
+func New(set *rule.Set, opts Options, now time.Time) *Evaluator {
+	e := &Evaluator{
+		opts:    opts,
+		labeler: newLabeler(opts.TranslationStrategy, opts.PromoteResourceAttributes),
+		base:    now,
+	}
+	e.announce.until = int64(opts.HoldFor)
+	for i := range e.shards {
+		e.shards[i].firing = map[*alertState]struct{}{}
+	}
+	e.index(set, 0)
+	return e
+}
+
+// elapsed is the monotonic time since the start, in nanoseconds.
+func (e *Evaluator) elapsed(now time.Time) int64 { return int64(now.Sub(e.base)) }
+
+// index builds the rules' state from nothing; the caller holds mu or is alone.
+func (e *Evaluator) index(set *rule.Set, elapsed int64) {
+	e.metrics = map[string]*metricState{}
+	e.rules = nil
+	for _, r := range set.Rules() {
+		if r.Metric == "" {
+			continue // expr rules are evaluated elsewhere
+		}
+		m := e.metrics[r.Metric]
+		if m == nil {
+			m = newMetricState(elapsed)
+			e.metrics[r.Metric] = m
+		}
+		e.rules = append(e.rules, m.add(r))
+	}
+}
+
+// Judge checks every point of md against the rules that name its metric and tags what breaches, in place. It reports
+// whether there is something to Take.
+func (e *Evaluator) Judge(md pmetric.Metrics, now time.Time) bool {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	b := batch{e: e, now: now, wall: now.UnixNano(), elapsed: e.elapsed(now)}
+	b.oldest = b.wall - int64(e.opts.MaxAge)
+	b.newest = b.wall + int64(e.opts.MaxFuture)
+	b.announcing = e.announce.active(b.elapsed)
+	for i := range md.ResourceMetrics().Len() {
+		b.rm = md.ResourceMetrics().At(i)
+		b.resourceKnown = false
+		for j := range b.rm.ScopeMetrics().Len() {
+			b.sm = b.rm.ScopeMetrics().At(j)
+			b.originKnown = false
+			metrics := b.sm.Metrics()
+			for k := range metrics.Len() {
+				metric := metrics.At(k)
+				if m := e.metrics[metric.Name()]; m != nil {
+					b.judge(m, metric)
+				}
+			}
+		}
+	}
+	e.judged.Add(b.judged)
+	e.tagged.Add(b.tagged)
+	return e.queue.waiting()
+}
+
+// Take hands over everything that Judge, Tick and Reload have queued since the last Take, of all callers, in the order
+// in which it was judged. A shell that calls Take, stores the shards and queues the emissions under one lock keeps
+// both promises of Result, and concurrent batches share a write: who finds nothing to Take has been served by another.
+func (e *Evaluator) Take() Result { return e.queue.take() }
 
 // Result is what the evaluator asks of its shell. Shards must be stored before Emissions go out, and Emissions go out
 // in their order.
@@ -61,101 +153,48 @@ type Emission struct {
 	Stale bool
 }
 
-// Judge checks every point of md against the rules that name its metric and tags what breaches, in place. It reports
-// whether there is something to Take.
-func (e *Evaluator) Judge(md pmetric.Metrics, now time.Time) bool { panic("being written") }
+// Shards is the number of parts in which state is stored. It is part of the storage's format.
+const Shards = 256
 
-// Take hands over everything that Judge, Tick and Reload have queued since the last Take, of all callers, in the order
-// in which it was judged. A shell that calls Take, stores the shards and queues the emissions under one lock keeps
-// both promises of Result, and concurrent batches share a write: who finds nothing to Take has been served by another.
-func (e *Evaluator) Take() Result { panic("being written") }
-
-// Tick does what time alone brings: absence, holds that run out, keep_firing_for, repetition. The shell calls it every
-// second. It reports whether there is something to Take.
-func (e *Evaluator) Tick(now time.Time) bool { panic("being written") }
-
-// Reload replaces the rules. Unchanged ones keep their state; the alerts of those that went end as rule_removed.
-func (e *Evaluator) Reload(set *rule.Set, now time.Time) { panic("being written") }
-
-// FiringShard encodes what fires in one shard: stored at every change. An empty result means there is nothing to store.
-func (e *Evaluator) FiringShard(shard int) []byte { panic("being written") }
-
-// QuietShard encodes the rest of one shard (pending and tracked series): stored by snapshot.
-func (e *Evaluator) QuietShard(shard int) []byte { panic("being written") }
-
-// Restore loads what FiringShard and QuietShard stored, before the first Judge; nil parts are missing. loaded says that
-// a stored state was found, even an empty one. now is the present start, asOf when the last snapshot was taken: the
-// time between does not count towards `for`. Parts that cannot be read are reported and passed over.
-func (e *Evaluator) Restore(firing, quiet [][]byte, loaded bool, asOf, now time.Time) error {
-	panic("being written")
+// queue holds what waits for Take.
+type queue struct {
+	mu        sync.Mutex
+	emissions []Emission
+	dirty     [Shards]bool
+	changed   bool
+	some      atomic.Bool
 }
 
-// Statistics are the evaluator's counts since its start, for self-metrics.
-type Statistics struct {
-	// Unjudged counts points that passed through unjudged, by reason and rule.
-	Unjudged []UnjudgedCount
-	// Judged counts the points that were compared, Tagged those that got attributes.
-	Judged, Tagged int64
-	// Rules has one entry per rule.
-	Rules []RuleStatistics
+func (q *queue) waiting() bool { return q.some.Load() }
+
+func (q *queue) emit(e Emission) {
+	q.mu.Lock()
+	q.emissions = append(q.emissions, e)
+	q.mu.Unlock()
+	q.some.Store(true)
 }
 
-// UnjudgedCount counts points of one rule that could not be judged.
-type UnjudgedCount struct {
-	Group, Rule string
-	Reason      Unjudged
-	Count       int64
+func (q *queue) store(shard int) {
+	q.mu.Lock()
+	q.dirty[shard] = true
+	q.changed = true
+	q.mu.Unlock()
+	q.some.Store(true)
 }
 
-// Unjudged is why a point was not judged.
-type Unjudged string
-
-// The reasons.
-const (
-	UnjudgedType     Unjudged = "unsupported_type"
-	UnjudgedMissing  Unjudged = "missing_value" // NaN or "no recorded value"
-	UnjudgedFuture   Unjudged = "too_far_ahead"
-	UnjudgedOld      Unjudged = "too_old"
-	UnjudgedNoTime   Unjudged = "no_timestamp"
-	UnjudgedRepeated Unjudged = "late_or_repeated"
-	UnjudgedWhere    Unjudged = "where_error"
-	UnjudgedLimit    Unjudged = "series_limit"
-	UnjudgedWarmUp   Unjudged = "warm_up"
-)
-
-// RuleStatistics describes one rule now.
-type RuleStatistics struct {
-	Group, Rule string
-	// Series is the number of series whose state is kept; Pending and Firing count alerts.
-	Series, Pending, Firing int
-	// Transitions counts changes to each state.
-	Transitions map[alert.State]int64
-	// LastSeen is when a point of the rule's metric was last judged; zero: never.
-	LastSeen time.Time
-	// CollidingSeries counts alerts that several streams share.
-	CollidingSeries int
+func (q *queue) take() Result {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.some.Store(false)
+	r := Result{Emissions: q.emissions}
+	q.emissions = nil
+	if q.changed {
+		for i, dirty := range q.dirty {
+			if dirty {
+				r.Shards = append(r.Shards, i)
+			}
+		}
+		q.dirty, q.changed = [Shards]bool{}, false
+	}
+	return r
 }
-
-// Statistics returns the counts.
-func (e *Evaluator) Statistics() Statistics { panic("being written") }
-
-// Problem is something that a rule's operator should know; each is reported once per change.
-type Problem struct {
-	Group, Rule string
-	Kind        ProblemKind
-	Detail      string
-}
-
-// ProblemKind is the kind of a Problem.
-type ProblemKind string
-
-// The kinds.
-const (
-	ProblemNeverMatched    ProblemKind = "never_matched"
-	ProblemUnsupportedType ProblemKind = "unsupported_type"
-	ProblemColliding       ProblemKind = "colliding_series"
-	ProblemLimit           ProblemKind = "series_limit"
-)
-
-// Problems returns the problems that stand now, ordered.
-func (e *Evaluator) Problems(now time.Time) []Problem { panic("being written") }

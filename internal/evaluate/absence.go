@@ -1,0 +1,157 @@
+package evaluate
+
+import (
+	"time"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/rule"
+)
+
+// Absence is judged on the evaluator's own clock: how long ago the last point of a series was taken. A start and a
+// restore count as a point, so that nothing is concluded from what could not have been seen.
+
+// scanInterval is how often series that are quiet but tracked are looked through, sweepInterval how often those that
+// only remember a past breach are.
+const (
+	scanInterval  = int64(time.Second)
+	sweepInterval = int64(time.Minute)
+)
+
+// Tick does what time alone brings: absence, holds that run out, repetition. The shell calls it every second. It
+// reports whether there is something to Take.
+func (e *Evaluator) Tick(now time.Time) bool {
+	e.mu.Lock()
+	e.dropRetired(now)
+	e.mu.Unlock()
+
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	elapsed := e.elapsed(now)
+	e.announce.tick(elapsed, e)
+	for _, m := range e.metrics {
+		m.mu.Lock()
+		e.tick(m, now, elapsed)
+		m.mu.Unlock()
+	}
+	for _, r := range e.retired {
+		r.metric.mu.Lock()
+		e.repeat(r, now, elapsed)
+		r.metric.mu.Unlock()
+	}
+	return e.queue.waiting()
+}
+
+// dropRetired lets go of rules whose alerts have nothing more to say.
+func (e *Evaluator) dropRetired(time.Time) {
+	kept := e.retired[:0]
+	for _, r := range e.retired {
+		if len(r.alerts) > 0 {
+			kept = append(kept, r)
+		}
+	}
+	clear(e.retired[len(kept):])
+	e.retired = kept
+}
+
+func (e *Evaluator) tick(m *metricState, now time.Time, elapsed int64) {
+	for st := range m.live {
+		for i := range st.series {
+			if l := st.series[i].live; l != nil {
+				e.absent(l, now, elapsed)
+			}
+		}
+	}
+	if m.tracks && elapsed-m.scanned >= scanInterval {
+		m.scanned = elapsed
+		e.miss(m, now, elapsed)
+	}
+	if elapsed-m.swept >= sweepInterval {
+		m.swept = elapsed
+		e.sweep(m, elapsed)
+	}
+	for _, r := range m.rules {
+		e.repeat(r, now, elapsed)
+	}
+}
+
+// absent judges the silence of a series that is pending or firing.
+func (e *Evaluator) absent(l *live, now time.Time, elapsed int64) {
+	s := l.series()
+	silent := elapsed - s.arrived
+	if silent > s.patience() && !l.firing && !l.noData {
+		l.dropPending()
+		e.settle(l, alert.ReasonSeriesGone, now)
+		return
+	}
+	noData := &l.rule.rule.NoData
+	switch noData.Action {
+	case rule.NoDataResolve:
+		if silent > s.patience() {
+			e.end(l, now)
+		}
+	case rule.NoDataRaise:
+		if silent >= int64(noData.After+noData.HoldFor) {
+			e.gone(l, now)
+		} else if silent >= int64(noData.After) && !l.noData {
+			l.noData = true
+			e.settle(l, "", now)
+		}
+	default:
+		if silent >= int64(noData.HoldFor) {
+			e.gone(l, now)
+		}
+	}
+}
+
+// gone ends an alert whose series has been away for as long as it is held, and forgets the series: should it come back,
+// it is a new one.
+func (e *Evaluator) gone(l *live, now time.Time) {
+	st, slot := l.stream, l.rule.slot
+	e.end(l, now)
+	l.rule.metric.release(e, st, slot)
+}
+
+// miss raises what is quiet but has stopped coming.
+func (e *Evaluator) miss(m *metricState, now time.Time, elapsed int64) {
+	for _, st := range m.streams {
+		for i := range st.series {
+			s, r := &st.series[i], m.rules[i]
+			if s.live != nil || !s.seen() || r.rule.NoData.Action != rule.NoDataRaise {
+				continue
+			}
+			if elapsed-s.arrived >= int64(r.rule.NoData.After) {
+				l := &live{machine: newMachine(), noData: true, stream: st, rule: r}
+				l.start = s.eff
+				s.live = l
+				e.settle(l, "", now)
+			}
+		}
+	}
+}
+
+// sweep forgets series that breached once and have been quiet for so long that no late point of theirs could be taken
+// for a new breach.
+func (e *Evaluator) sweep(m *metricState, elapsed int64) {
+	for _, st := range m.streams {
+		for i := range st.series {
+			s, r := &st.series[i], m.rules[i]
+			if s.seen() && s.live == nil && r.rule.NoData.Action != rule.NoDataRaise &&
+				elapsed-s.arrived > int64(e.opts.MaxAge) {
+				m.release(e, st, i)
+			}
+		}
+	}
+}
+
+// repeat says again what is active, and for a while what has ended.
+func (e *Evaluator) repeat(r *ruleState, now time.Time, elapsed int64) {
+	for _, a := range r.alerts {
+		if a.state == alert.Inactive && elapsed-a.ended > endRepeated {
+			e.forget(a)
+			continue
+		}
+		if elapsed-a.emitted >= int64(e.opts.ResendInterval) {
+			e.say(a, now)
+		}
+	}
+}

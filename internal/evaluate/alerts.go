@@ -1,0 +1,278 @@
+package evaluate
+
+import (
+	"maps"
+	"time"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/rule"
+)
+
+// alertState is one alert: usually one series, or several streams whose labels are the same.
+type alertState struct {
+	id     string
+	rule   *ruleState
+	series map[string]string // labels of the series, before the rule's own
+	lives  []*live
+
+	// What was last said about the alert.
+	state    alert.State
+	severity alert.Severity
+	noData   bool
+	said     alert.Alert
+	// emitted is when it was last said (elapsed); ended when it became inactive: the end is repeated for a while.
+	emitted, ended int64
+}
+
+// endRepeated is how long the end of an alert is repeated, as Prometheus does with resolved alerts.
+const endRepeated = int64(15 * time.Minute)
+
+// validIntervals is how many resend intervals a state holds without being repeated.
+const validIntervals = 3
+
+// advance moves one series of a rule by one judged point.
+func (e *Evaluator) advance(r *ruleState, st *stream, s *series, v float64, eff int64, broken bool, now time.Time) {
+	l := s.live
+	if l == nil {
+		l = &live{machine: newMachine(), stream: st, rule: r}
+		s.live = l
+	}
+	l.step(r.rule.Tiers, r.rule.KeepFiringFor, v, eff, broken)
+	if l.noData && (l.firing || !l.pending()) {
+		// An alert raised for missing data stays until its data have been judged one way or the other.
+		l.noData = false
+	}
+	reason := alert.ReasonRecovered
+	if l.state() == alert.Inactive && l.alert == nil {
+		s.live = nil
+		return
+	}
+	e.settle(l, reason, now)
+}
+
+// settle brings the alert of a series in line with it; reason is why, should the alert be over.
+func (e *Evaluator) settle(l *live, reason alert.Reason, now time.Time) {
+	m := l.rule.metric
+	a := l.alert
+	if a == nil {
+		a = e.attach(l)
+	}
+	if l.state() == alert.Inactive {
+		m.detach(l)
+		if e.unsure(l, reason, now) {
+			e.forget(a)
+			return
+		}
+	}
+	e.refresh(a, reason, now)
+}
+
+// unsure reports whether a recovery must not be said yet: after a start without stored state an alert that only was
+// pending here may have been firing before, and holds until its value is past `clear` (see announcer).
+func (e *Evaluator) unsure(l *live, reason alert.Reason, now time.Time) bool {
+	return reason == alert.ReasonRecovered && l.alert == nil && e.announce.active(e.elapsed(now)) &&
+		!l.rule.clear.contains(l.series().value)
+}
+
+// attach finds or makes the alert of a series that became pending or firing.
+func (e *Evaluator) attach(l *live) *alertState {
+	r := l.rule
+	labels := l.stream.labels.unpack()
+	id := alert.Identity(r.rule.Group, r.rule.Name, labels, r.rule.Labels, e.opts.ExternalLabels)
+	a := r.alerts[id]
+	if a == nil {
+		a = &alertState{id: id, rule: r, series: labels}
+		r.alerts[id] = a
+	}
+	a.lives = append(a.lives, l)
+	l.alert = a
+	r.metric.live[l.stream] = struct{}{}
+	return a
+}
+
+// detach takes a quiet series from its alert.
+func (m *metricState) detach(l *live) {
+	a := l.alert
+	for i, other := range a.lives {
+		if other == l {
+			a.lives = append(a.lives[:i], a.lives[i+1:]...)
+			break
+		}
+	}
+	l.alert = nil
+	st := l.stream
+	st.series[l.rule.slot].live = nil
+	for i := range st.series {
+		if st.series[i].live != nil {
+			return
+		}
+	}
+	delete(m.live, st)
+}
+
+// forget drops an alert of which nothing more has to be said, without saying so.
+func (e *Evaluator) forget(a *alertState) {
+	if len(a.lives) == 0 {
+		delete(a.rule.alerts, a.id)
+		e.shardOf(a.id).forget(a)
+	}
+}
+
+// worst is the series at which the alert stands: firing before pending, then the higher tier, then the earlier start.
+func (a *alertState) worst() *live {
+	var worst *live
+	for _, l := range a.lives {
+		switch {
+		case worst == nil || l.state() > worst.state():
+			worst = l
+		case l.state() < worst.state():
+		case l.severity() > worst.severity(), l.severity() == worst.severity() && l.start < worst.start:
+			worst = l
+		}
+	}
+	return worst
+}
+
+// refresh says what changed about an alert, if anything did, and marks what must be stored.
+func (e *Evaluator) refresh(a *alertState, reason alert.Reason, now time.Time) {
+	var next struct {
+		state    alert.State
+		severity alert.Severity
+		noData   bool
+	}
+	if l := a.worst(); l != nil {
+		next.state, next.severity, next.noData = l.state(), l.severity(), l.noData
+	}
+	if next.state == alert.Inactive {
+		next.severity = a.severity
+	}
+	wasFiring, isFiring := a.state == alert.Firing, next.state == alert.Firing
+	if next.state == a.state && next.severity == a.severity && next.noData == a.noData {
+		return
+	}
+	if next.state != a.state {
+		a.rule.transitions[next.state]++
+	}
+	a.state, a.severity, a.noData = next.state, next.severity, next.noData
+	if a.state == alert.Inactive {
+		a.ended = e.elapsed(now)
+		a.said.State, a.said.Reason = alert.Inactive, reason
+	}
+	e.say(a, now)
+	if wasFiring || isFiring {
+		e.shardOf(a.id).keep(a, isFiring)
+		e.queue.store(shardIndex(a.id))
+	}
+}
+
+// say queues the alert as it is now.
+func (e *Evaluator) say(a *alertState, now time.Time) {
+	before := a.said
+	if a.state != alert.Inactive {
+		a.said = e.describe(a, now)
+	}
+	at := now.Truncate(0) // the wall clock alone: it goes out
+	if !at.After(before.Time) {
+		at = before.Time.Add(1)
+	}
+	a.said.Time = at
+	if before.ID != "" && !sameSeries(&before, &a.said) {
+		stale := before
+		stale.Time = at
+		e.queue.emit(Emission{Alert: stale, Stale: true})
+	}
+	a.emitted = e.elapsed(now)
+	e.queue.emit(Emission{Alert: a.said})
+}
+
+// sameSeries reports whether two states of an alert have the same attributes.
+func sameSeries(a, b *alert.Alert) bool {
+	return a.Severity == b.Severity && a.Owner == b.Owner && maps.Equal(a.Labels, b.Labels)
+}
+
+// describe makes the alert as it goes out from its worst series.
+func (e *Evaluator) describe(a *alertState, now time.Time) alert.Alert {
+	l := a.worst()
+	r := l.rule.rule
+	s := l.series()
+	value := s.value
+	labels, annotations := r.Expand(a.series, value, e.opts.ExternalLabels, now)
+	out := alert.Alert{
+		ID: a.id, Group: r.Group, Rule: r.Name,
+		Severity: a.severity, Owner: r.Owner,
+		Labels:       e.ownLabels(a.series, labels),
+		State:        a.state,
+		Start:        timeOf(a.earliest()),
+		Value:        &value,
+		ObservedAt:   timeOf(s.last),
+		ValidFor:     validIntervals * e.opts.ResendInterval,
+		Reason:       alert.ReasonThreshold,
+		SourceMetric: r.Metric,
+		SourceUnit:   l.rule.metric.unit,
+		Response:     r.Response,
+		Annotations:  annotations,
+	}
+	if l.noData {
+		out.Reason = alert.ReasonNoData
+	}
+	if i := l.tier(); i != noTier {
+		bound := r.Tiers[i].Bound(value)
+		out.Threshold = &bound
+	}
+	return out
+}
+
+// ownLabels are the series' labels and the rule's, the rule's winning, then the external ones where free.
+func (e *Evaluator) ownLabels(series, own map[string]string) map[string]string {
+	labels := maps.Clone(series)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	for name, value := range e.opts.ExternalLabels {
+		if _, ok := labels[name]; !ok {
+			labels[name] = value
+		}
+	}
+	for name, value := range own {
+		if value == "" {
+			delete(labels, name)
+			continue
+		}
+		labels[name] = value
+	}
+	return labels
+}
+
+// earliest is when the alert's breach began: the earliest start among the series that are as bad as the alert.
+func (a *alertState) earliest() int64 {
+	var start int64
+	for _, l := range a.lives {
+		if l.state() != a.state {
+			continue
+		}
+		s := l.start
+		if s == 0 {
+			s = l.series().eff
+		}
+		if start == 0 || s < start {
+			start = s
+		}
+	}
+	return start
+}
+
+// missing ends at once what a rule with `no_data: resolve` has firing on a stream whose source says that there is no value.
+func (e *Evaluator) missing(m *metricState, st *stream, b *batch) {
+	for i := range st.series {
+		if l := st.series[i].live; l != nil && m.rules[i].rule.NoData.Action == rule.NoDataResolve && l.firing {
+			e.end(l, b.now)
+		}
+	}
+}
+
+// end ends a series whose data are gone.
+func (e *Evaluator) end(l *live, now time.Time) {
+	l.machine = newMachine()
+	l.noData = false
+	e.settle(l, alert.ReasonSeriesGone, now)
+}

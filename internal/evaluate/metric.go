@@ -1,0 +1,222 @@
+package evaluate
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/rule"
+)
+
+// band is a closed interval of values; empty where low > high. NaN lies in none.
+type band struct{ low, high float64 }
+
+func (b band) contains(v float64) bool { return v >= b.low && v <= b.high }
+
+func (b band) intersect(o band) band {
+	return band{low: max(b.low, o.low), high: min(b.high, o.high)}
+}
+
+var everything = band{low: math.Inf(-1), high: math.Inf(1)}
+
+// metricState is everything about the rules that name one metric.
+type metricState struct {
+	// quiet are the values at which no rule breaches, clear (within it) those at which every tier is past its `clear`.
+	quiet, clear band
+	// tracks is set where some rule keeps every series, not only those that have breached.
+	tracks bool
+	rules  []*ruleState
+	// lastSeen is when a point of the metric last came (elapsed).
+	lastSeen atomic.Int64
+	// kept is len(streams), to be read without the lock.
+	kept atomic.Int64
+
+	mu sync.Mutex
+	// unit is the metric's, as last seen.
+	unit    string
+	streams map[uint64]*stream
+	// live holds the streams that have a pending or firing series.
+	live map[*stream]struct{}
+	// scanned is when tracked series were last looked through for absence, swept when retired ones were (elapsed).
+	scanned, swept int64
+}
+
+func newMetricState(elapsed int64) *metricState {
+	m := &metricState{
+		quiet: everything, clear: everything,
+		streams: map[uint64]*stream{}, live: map[*stream]struct{}{},
+		scanned: elapsed, swept: elapsed,
+	}
+	m.lastSeen.Store(elapsed)
+	return m
+}
+
+// ruleState is one rule at work.
+type ruleState struct {
+	rule   *rule.Rule
+	metric *metricState
+	slot   int // index in metric.rules and stream.series
+	// quiet and clear are as in metricState, for this rule.
+	quiet, clear band
+	// tracks is set where the rule needs every series: to miss it (no_data) or to know how long it has been there (warm_up).
+	tracks bool
+
+	unjudged [len(unjudgedReasons)]atomic.Int64
+	matched  atomic.Int64 // elapsed time of the last point that the rule saw
+
+	// Below: under metric.mu.
+	series      int // slots in use
+	evictAfter  int64
+	alerts      map[string]*alertState
+	marks       map[uint64]mark // series that may have been firing before a start without stored state
+	transitions [3]int64        // by alert.State
+}
+
+// add gives a rule its place.
+func (m *metricState) add(r *rule.Rule) *ruleState {
+	s := &ruleState{
+		rule:   r,
+		metric: m,
+		slot:   len(m.rules),
+		quiet:  everything,
+		clear:  everything,
+		tracks: r.NoData.Action == rule.NoDataRaise || r.WarmUp > 0,
+		alerts: map[string]*alertState{},
+		marks:  map[uint64]mark{},
+	}
+	for i := range r.Tiers {
+		s.quiet = s.quiet.intersect(quietBand(&r.Tiers[i].Threshold))
+		s.clear = s.clear.intersect(clearBand(&r.Tiers[i].Threshold))
+	}
+	m.rules = append(m.rules, s)
+	m.quiet = m.quiet.intersect(s.quiet)
+	m.clear = m.clear.intersect(s.clear)
+	m.tracks = m.tracks || s.tracks
+	s.matched.Store(m.lastSeen.Load())
+	return s
+}
+
+// quietBand is where Breached is false.
+func quietBand(t *rule.Threshold) band { return complement(t.Op, t.Low, t.High) }
+
+// clearBand is where Held is false.
+func clearBand(t *rule.Threshold) band {
+	return complement(t.Op, t.ClearLow, t.ClearHigh).intersect(quietBand(t))
+}
+
+func complement(op rule.Op, low, high float64) band {
+	switch op {
+	case rule.Above:
+		return band{low: math.Inf(-1), high: high}
+	case rule.AtLeast:
+		return band{low: math.Inf(-1), high: math.Nextafter(high, math.Inf(-1))}
+	case rule.Below:
+		return band{low: low, high: math.Inf(1)}
+	case rule.AtMost:
+		return band{low: math.Nextafter(low, math.Inf(1)), high: math.Inf(1)}
+	default:
+		return band{low: low, high: high}
+	}
+}
+
+// stream is one OTLP stream (resource, scope, attributes) of a metric whose state some rule keeps.
+type stream struct {
+	hash   uint64
+	labels labelSet
+	series []series // by ruleState.slot
+}
+
+// series is one stream under one rule. The zero value is one that the rule has not seen.
+type series struct {
+	timing
+	value float64
+	live  *live // nil while quiet
+}
+
+// live is what a series has while it is pending or firing.
+type live struct {
+	machine
+	// noData is set where the alert was raised because its data stopped.
+	noData bool
+	stream *stream
+	rule   *ruleState
+	alert  *alertState
+}
+
+func (l *live) series() *series { return &l.stream.series[l.rule.slot] }
+
+// state and severity are what this series alone would make of the alert.
+func (l *live) state() alert.State {
+	switch {
+	case l.firing || l.noData:
+		return alert.Firing
+	case l.pending():
+		return alert.Pending
+	}
+	return alert.Inactive
+}
+
+func (l *live) severity() alert.Severity {
+	var s alert.Severity
+	if i := l.tier(); i != noTier && (l.firing || !l.noData) {
+		s = l.rule.rule.Tiers[i].Severity
+	}
+	if l.noData {
+		s = max(s, l.rule.rule.NoData.Tier)
+	}
+	return s
+}
+
+// admit returns the stream's record, new or old, with a slot in use for r; nil where the limits forbid a new series.
+func (e *Evaluator) admit(b *batch, r *ruleState, st *stream, attrs attributes) *stream {
+	m := r.metric
+	if r.series >= e.opts.SeriesPerRule || e.series.Load() >= int64(e.opts.Series) {
+		m.evict(e, r, b.elapsed)
+		if r.series >= e.opts.SeriesPerRule || e.series.Load() >= int64(e.opts.Series) {
+			return nil
+		}
+	}
+	if st == nil {
+		st = &stream{
+			hash:   attrs.hash,
+			labels: pack(e.labeler.labels(b.resource(), attrs.of)),
+			series: make([]series, len(m.rules)),
+		}
+		m.streams[st.hash] = st
+		m.kept.Store(int64(len(m.streams)))
+	}
+	r.series++
+	e.series.Add(1)
+	return st
+}
+
+// release gives a series' slot back, and the stream when it was the last. What is pending or firing is never released.
+func (m *metricState) release(e *Evaluator, st *stream, slot int) {
+	if !st.series[slot].seen() || st.series[slot].live != nil {
+		return
+	}
+	st.series[slot] = series{}
+	m.rules[slot].series--
+	e.series.Add(-1)
+	for i := range st.series {
+		if st.series[i].seen() {
+			return
+		}
+	}
+	delete(m.streams, st.hash)
+	m.kept.Store(int64(len(m.streams)))
+}
+
+// evict makes room for a breach: series of r that only remember that they breached once are dropped, all at once, so
+// that the next ones find room too; at most once a second, so that a flood of new series costs no more than that.
+func (m *metricState) evict(e *Evaluator, r *ruleState, elapsed int64) {
+	if r.tracks || elapsed < r.evictAfter {
+		return
+	}
+	r.evictAfter = elapsed + int64(time.Second)
+	for _, st := range m.streams {
+		m.release(e, st, r.slot)
+	}
+}

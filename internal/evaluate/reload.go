@@ -1,0 +1,146 @@
+package evaluate
+
+import (
+	"maps"
+	"time"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/rule"
+)
+
+// Reload replaces the rules. A rule that judges the same series under the same identity keeps its state; where its
+// thresholds changed, the next point of each series is judged by the new ones. The alerts of rules that went end as
+// rule_removed.
+func (e *Evaluator) Reload(set *rule.Set, now time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	elapsed := e.elapsed(now)
+	oldRules, oldMetrics := e.rules, e.metrics
+	e.index(set, elapsed)
+
+	successors := map[*ruleState]*ruleState{}
+	byKey := map[string]*ruleState{}
+	for _, r := range e.rules {
+		byKey[stateKey(r.rule)] = r
+	}
+	for _, old := range oldRules {
+		if next, ok := byKey[stateKey(old.rule)]; ok {
+			successors[old] = next
+			next.inherit(old)
+		}
+	}
+	for name, old := range oldMetrics {
+		if next, ok := e.metrics[name]; ok {
+			next.inherit(old, successors)
+		}
+	}
+	e.series.Store(0)
+	for _, r := range e.rules {
+		e.series.Add(int64(r.series))
+	}
+	for _, old := range oldRules {
+		if successors[old] == nil {
+			e.retire(old, now)
+		}
+	}
+}
+
+// stateKey says when two rules judge the same series under the same identity, so that one can go on with the state of
+// the other: group, name, metric, `where`, and the labels as written.
+func stateKey(r *rule.Rule) string {
+	where := ""
+	if r.Where != nil {
+		where = r.Where.String()
+	}
+	return alert.Identity(r.Group, r.Name, map[string]string{"metric": r.Metric, "where": where}, r.Labels, nil)
+}
+
+// inherit takes what is a rule's own. Counters go on.
+func (r *ruleState) inherit(old *ruleState) {
+	for i := range r.unjudged {
+		r.unjudged[i].Store(old.unjudged[i].Load())
+	}
+	r.matched.Store(old.matched.Load())
+	r.transitions = old.transitions
+	r.marks = old.marks
+	r.alerts = old.alerts
+	for _, a := range r.alerts {
+		a.rule = r
+	}
+}
+
+// inherit moves the streams of a metric to the slots that the rules have now.
+func (m *metricState) inherit(old *metricState, successors map[*ruleState]*ruleState) {
+	m.unit = old.unit
+	m.lastSeen.Store(old.lastSeen.Load())
+	for hash, st := range old.streams {
+		before := st.series
+		st.series = make([]series, len(m.rules))
+		kept, alive := false, false
+		for i := range before {
+			next := successors[old.rules[i]]
+			if next == nil || !before[i].seen() {
+				continue
+			}
+			s := before[i]
+			if s.live != nil {
+				s.live.machine = s.live.carry(old.rules[i].rule.Tiers, next.rule.Tiers)
+				s.live.rule = next
+				alive = true
+			}
+			st.series[next.slot] = s
+			next.series++
+			kept = true
+		}
+		if kept {
+			m.streams[hash] = st
+		}
+		if alive {
+			m.live[st] = struct{}{}
+		}
+	}
+	m.kept.Store(int64(len(m.streams)))
+}
+
+// carry moves a machine to another set of tiers, each to the one of the same severity. A firing alert whose tier is no
+// more fires on, at the most urgent tier there is, until its next point is judged.
+func (m *machine) carry(from, to []rule.Tier) machine {
+	next := newMachine()
+	next.firing, next.cleared, next.start = m.firing, m.cleared, m.start
+	for i := range from {
+		for j := range to {
+			if from[i].Severity != to[j].Severity {
+				continue
+			}
+			next.since[j] = m.since[i]
+			if m.isActive(i) {
+				next.active |= 1 << j
+			}
+			if int(m.kept) == i {
+				next.kept = int8(j)
+			}
+		}
+	}
+	if next.firing && next.active == 0 && next.kept == noTier {
+		next.active = 1
+	}
+	return next
+}
+
+// retire ends the alerts of a rule that is gone, and keeps them until that has been repeated.
+func (e *Evaluator) retire(old *ruleState, now time.Time) {
+	alerts := maps.Clone(old.alerts)
+	old.metric = newMetricState(e.elapsed(now))
+	old.marks = nil
+	for id, a := range alerts {
+		if a.state == alert.Inactive {
+			delete(old.alerts, id)
+			continue
+		}
+		a.lives = nil
+		e.refresh(a, alert.ReasonRuleRemoved, now)
+	}
+	if len(old.alerts) > 0 {
+		e.retired = append(e.retired, old)
+	}
+}

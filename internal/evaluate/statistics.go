@@ -1,0 +1,171 @@
+package evaluate
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+)
+
+// Unjudged is why a point was not judged.
+type Unjudged string
+
+// The reasons.
+const (
+	UnjudgedType     Unjudged = "unsupported_type"
+	UnjudgedMissing  Unjudged = "missing_value" // NaN, "no recorded value", or a blank of the device library
+	UnjudgedFuture   Unjudged = "too_far_ahead"
+	UnjudgedOld      Unjudged = "too_old"
+	UnjudgedNoTime   Unjudged = "no_timestamp"
+	UnjudgedRepeated Unjudged = "late_or_repeated"
+	UnjudgedWhere    Unjudged = "where_error"
+	UnjudgedLimit    Unjudged = "series_limit"
+	UnjudgedWarmUp   Unjudged = "warm_up"
+)
+
+var unjudgedReasons = [...]Unjudged{
+	UnjudgedType, UnjudgedMissing, UnjudgedFuture, UnjudgedOld, UnjudgedNoTime,
+	UnjudgedRepeated, UnjudgedWhere, UnjudgedLimit, UnjudgedWarmUp,
+}
+
+// unjudge counts n points for every rule of the metric.
+func (m *metricState) unjudge(reason Unjudged, n int) {
+	for _, r := range m.rules {
+		r.unjudge(reason, n)
+	}
+}
+
+func (r *ruleState) unjudge(reason Unjudged, n int) {
+	r.unjudged[slices.Index(unjudgedReasons[:], reason)].Add(int64(n))
+}
+
+// Statistics are the evaluator's counts since its start, for self-metrics.
+type Statistics struct {
+	// Unjudged counts points that passed through unjudged, by reason and rule; only counts above 0.
+	Unjudged []UnjudgedCount
+	// Judged counts the points that were compared, Tagged those that got attributes.
+	Judged, Tagged int64
+	// Series is the number of series whose state is kept.
+	Series int64
+	// Rules has one entry per rule, in the order of the files.
+	Rules []RuleStatistics
+}
+
+// UnjudgedCount counts points of one rule that could not be judged.
+type UnjudgedCount struct {
+	Group, Rule string
+	Reason      Unjudged
+	Count       int64
+}
+
+// RuleStatistics describes one rule now.
+type RuleStatistics struct {
+	Group, Rule string
+	// Series is the number of series whose state is kept; Pending and Firing count alerts.
+	Series, Pending, Firing int
+	// Transitions counts changes to each state.
+	Transitions map[alert.State]int64
+	// CollidingSeries counts alerts that several streams share now.
+	CollidingSeries int
+}
+
+// Statistics returns the counts.
+func (e *Evaluator) Statistics() Statistics {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	s := Statistics{Judged: e.judged.Load(), Tagged: e.tagged.Load(), Series: e.series.Load()}
+	for _, r := range e.rules {
+		s.Rules = append(s.Rules, r.statistics())
+		for i, reason := range unjudgedReasons {
+			if n := r.unjudged[i].Load(); n > 0 {
+				s.Unjudged = append(s.Unjudged, UnjudgedCount{r.rule.Group, r.rule.Name, reason, n})
+			}
+		}
+	}
+	return s
+}
+
+func (r *ruleState) statistics() RuleStatistics {
+	r.metric.mu.Lock()
+	defer r.metric.mu.Unlock()
+	s := RuleStatistics{Group: r.rule.Group, Rule: r.rule.Name, Series: r.series, Transitions: map[alert.State]int64{}}
+	for state, n := range r.transitions {
+		s.Transitions[alert.State(state)] = n
+	}
+	for _, a := range r.alerts {
+		switch a.state {
+		case alert.Pending:
+			s.Pending++
+		case alert.Firing:
+			s.Firing++
+		}
+		if len(a.lives) > 1 {
+			s.CollidingSeries++
+		}
+	}
+	return s
+}
+
+// Problem is something that a rule's operator should know; each stands until it is mended.
+type Problem struct {
+	Group, Rule string
+	Kind        ProblemKind
+	Detail      string
+}
+
+// ProblemKind is the kind of a Problem.
+type ProblemKind string
+
+// The kinds.
+const (
+	ProblemNeverMatched    ProblemKind = "never_matched"
+	ProblemUnsupportedType ProblemKind = "unsupported_type"
+	ProblemColliding       ProblemKind = "colliding_series"
+	ProblemLimit           ProblemKind = "series_limit"
+	ProblemWhere           ProblemKind = "where_error"
+)
+
+// Problems returns the problems that stand now, ordered by group, rule and kind.
+func (e *Evaluator) Problems(now time.Time) []Problem {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	elapsed := e.elapsed(now)
+	var problems []Problem
+	for _, r := range e.rules {
+		problems = append(problems, r.problems(elapsed, int64(e.opts.NeverMatched))...)
+	}
+	slices.SortFunc(problems, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Kind, b.Kind))
+	})
+	return problems
+}
+
+func (r *ruleState) problems(elapsed, neverMatched int64) []Problem {
+	var found []Problem
+	add := func(kind ProblemKind, format string, args ...any) {
+		found = append(found, Problem{r.rule.Group, r.rule.Name, kind, fmt.Sprintf(format, args...)})
+	}
+	if seen := r.metric.lastSeen.Load(); elapsed-seen > neverMatched {
+		add(ProblemNeverMatched, "no point of metric %q for %s", r.rule.Metric, time.Duration(elapsed-seen).Round(time.Second))
+	}
+	if n := r.count(UnjudgedType); n > 0 {
+		add(ProblemUnsupportedType, "points of %q are of a type that has no value of its own at a moment: "+
+			"a monotonic cumulative sum, a histogram or a summary", r.rule.Metric)
+	}
+	if n := r.count(UnjudgedLimit); n > 0 {
+		add(ProblemLimit, "new series passed unjudged because limits are reached")
+	}
+	if n := r.count(UnjudgedWhere); n > 0 {
+		add(ProblemWhere, "`where` failed on points: they are not seen by the rule")
+	}
+	if n := r.statistics().CollidingSeries; n > 0 {
+		add(ProblemColliding, "alerts that several streams share: give the streams service.instance.id or promote an attribute that tells them apart")
+	}
+	return found
+}
+
+func (r *ruleState) count(reason Unjudged) int64 {
+	return r.unjudged[slices.Index(unjudgedReasons[:], reason)].Load()
+}

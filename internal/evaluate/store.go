@@ -1,0 +1,320 @@
+package evaluate
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/rule"
+)
+
+// State is stored in a fixed number of shards, because a storage extension cannot list its keys: alerts by the first
+// byte of their id, streams by the first byte of their hash. What fires is stored at every change, the rest by snapshot.
+
+// shard holds the firing alerts of one part of the ids.
+type shard struct {
+	mu     sync.Mutex
+	firing map[*alertState]struct{}
+}
+
+func shardIndex(id string) int {
+	n, err := strconv.ParseUint(id[:min(2, len(id))], 16, 8)
+	if err != nil {
+		return 0
+	}
+	return int(n)
+}
+
+func (e *Evaluator) shardOf(id string) *shard { return &e.shards[shardIndex(id)] }
+
+func (s *shard) keep(a *alertState, firing bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if firing {
+		s.firing[a] = struct{}{}
+	} else {
+		delete(s.firing, a)
+	}
+}
+
+func (s *shard) forget(a *alertState) { s.keep(a, false) }
+
+// storedSeries is one series under one rule. Keys are short: there may be a million.
+type storedSeries struct {
+	Group  string            `json:"g"`
+	Rule   string            `json:"r"`
+	Stream uint64            `json:"h"`
+	Labels map[string]string `json:"l"`
+
+	Last     int64  `json:"t"`
+	Trusted  int64  `json:"tt,omitempty"`
+	Eff      int64  `json:"e"`
+	Interval int64  `json:"i,omitempty"`
+	First    int64  `json:"f,omitempty"`
+	Value    uint64 `json:"v"` // bits, so that infinities survive
+
+	Since   map[alert.Severity]int64 `json:"s,omitempty"`
+	Active  []alert.Severity         `json:"a,omitempty"`
+	Kept    alert.Severity           `json:"k,omitempty"`
+	Cleared int64                    `json:"c,omitempty"`
+	Start   int64                    `json:"b,omitempty"`
+	Firing  bool                     `json:"x,omitempty"`
+	NoData  bool                     `json:"n,omitempty"`
+}
+
+// storedAlert is one firing alert: what was last said of it, and its series.
+type storedAlert struct {
+	Said   alert.Alert    `json:"said"`
+	Series []storedSeries `json:"series"`
+}
+
+// FiringShard encodes what fires in one shard: stored at every change. An empty result means there is nothing to store.
+func (e *Evaluator) FiringShard(shard int) []byte {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	s := &e.shards[shard]
+	s.mu.Lock()
+	alerts := make([]*alertState, 0, len(s.firing))
+	for a := range s.firing {
+		alerts = append(alerts, a)
+	}
+	s.mu.Unlock()
+	var stored []storedAlert
+	for _, a := range alerts {
+		m := a.rule.metric
+		m.mu.Lock()
+		if a.state == alert.Firing {
+			out := storedAlert{Said: a.said}
+			out.Said.Value = finite(out.Said.Value)
+			for _, l := range a.lives {
+				out.Series = append(out.Series, l.stored())
+			}
+			stored = append(stored, out)
+		}
+		m.mu.Unlock()
+	}
+	return encode(stored)
+}
+
+// QuietShard encodes the rest of one shard (pending and tracked series): stored by snapshot.
+func (e *Evaluator) QuietShard(shard int) []byte {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	var stored []storedSeries
+	for _, m := range e.metrics {
+		m.mu.Lock()
+		for hash, st := range m.streams {
+			if int(hash>>56) != shard {
+				continue
+			}
+			for i := range st.series {
+				s := &st.series[i]
+				if !s.seen() || s.live != nil && s.live.state() == alert.Firing {
+					continue
+				}
+				l := s.live
+				if l == nil {
+					l = &live{machine: newMachine(), stream: st, rule: m.rules[i]}
+				}
+				stored = append(stored, l.stored())
+			}
+		}
+		m.mu.Unlock()
+	}
+	return encode(stored)
+}
+
+// finite drops a value that JSON cannot carry; the series' own copy keeps its bits.
+func finite(v *float64) *float64 {
+	if v == nil || math.IsInf(*v, 0) || math.IsNaN(*v) {
+		return nil
+	}
+	return v
+}
+
+func encode[T any](stored []T) []byte {
+	if len(stored) == 0 {
+		return nil
+	}
+	out, err := json.Marshal(stored)
+	if err != nil {
+		panic(fmt.Sprintf("state cannot be encoded: %v", err)) // plain data without infinities always can
+	}
+	return out
+}
+
+func (l *live) stored() storedSeries {
+	s, r := l.series(), l.rule.rule
+	out := storedSeries{
+		Group: r.Group, Rule: r.Name, Stream: l.stream.hash, Labels: l.stream.labels.unpack(),
+		Last: s.last, Trusted: s.trusted, Eff: s.eff, Interval: s.interval, First: s.first, Value: math.Float64bits(s.value),
+		Cleared: l.cleared, Start: l.start, Firing: l.firing, NoData: l.noData,
+	}
+	for i := range r.Tiers {
+		if since := l.since[i]; since != 0 {
+			if out.Since == nil {
+				out.Since = map[alert.Severity]int64{}
+			}
+			out.Since[r.Tiers[i].Severity] = since
+		}
+		if l.isActive(i) {
+			out.Active = append(out.Active, r.Tiers[i].Severity)
+		}
+		if int(l.kept) == i {
+			out.Kept = r.Tiers[i].Severity
+		}
+	}
+	return out
+}
+
+// Restore loads what FiringShard and QuietShard stored, before the first Judge; nil parts are missing. loaded says that
+// a stored state was found, even an empty one. now is the present start, asOf when the last snapshot was taken: the
+// time between does not count towards `for`. Parts that cannot be read are reported and passed over.
+func (e *Evaluator) Restore(firing, quiet [][]byte, loaded bool, asOf, now time.Time) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if loaded {
+		e.announce.until = 0
+	}
+	down := int64(0)
+	if !asOf.IsZero() {
+		down = max(int64(now.Sub(asOf)), 0)
+	}
+	rules := map[[2]string]*ruleState{}
+	for _, r := range e.rules {
+		rules[[2]string{r.rule.Group, r.rule.Name}] = r
+	}
+	var errs []error
+	for i, part := range quiet {
+		var stored []storedSeries
+		if err := decode(part, &stored); err != nil {
+			errs = append(errs, fmt.Errorf("quiet state, shard %d: %w", i, err))
+			continue
+		}
+		for j := range stored {
+			if r := rules[[2]string{stored[j].Group, stored[j].Rule}]; r != nil {
+				e.restore(r, &stored[j], down, now)
+			}
+		}
+	}
+	for i, part := range firing {
+		var stored []storedAlert
+		if err := decode(part, &stored); err != nil {
+			errs = append(errs, fmt.Errorf("firing state, shard %d: %w", i, err))
+			continue
+		}
+		for j := range stored {
+			e.restoreAlert(rules, &stored[j], down, now)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func decode(part []byte, into any) error {
+	if len(part) == 0 {
+		return nil
+	}
+	return json.Unmarshal(part, into)
+}
+
+// restoreAlert brings back a firing alert; one whose rule is gone ends as rule_removed.
+func (e *Evaluator) restoreAlert(rules map[[2]string]*ruleState, stored *storedAlert, down int64, now time.Time) {
+	var a *alertState
+	for i := range stored.Series {
+		s := &stored.Series[i]
+		if r := rules[[2]string{s.Group, s.Rule}]; r != nil {
+			if l := e.restore(r, s, down, now); l != nil {
+				a = l.alert
+			}
+		}
+	}
+	if a != nil && a.id == stored.Said.ID {
+		a.said = stored.Said // what differs now ends the series under which it was known, and times go on rising
+		return
+	}
+	gone := &ruleState{
+		rule:   &rule.Rule{Group: stored.Said.Group, Name: stored.Said.Rule, Owner: stored.Said.Owner},
+		metric: newMetricState(e.elapsed(now)),
+		alerts: map[string]*alertState{},
+	}
+	ended := &alertState{id: stored.Said.ID, rule: gone, state: alert.Firing, severity: stored.Said.Severity, said: stored.Said}
+	gone.alerts[ended.id] = ended
+	e.refresh(ended, alert.ReasonRuleRemoved, now)
+	e.retired = append(e.retired, gone)
+}
+
+// restore brings back one series; it returns nil where it is quiet.
+func (e *Evaluator) restore(r *ruleState, stored *storedSeries, down int64, now time.Time) *live {
+	m := r.metric
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	st := m.streams[stored.Stream]
+	if st == nil {
+		st = &stream{hash: stored.Stream, labels: pack(maps.Clone(stored.Labels)), series: make([]series, len(m.rules))}
+		m.streams[stored.Stream] = st
+		m.kept.Store(int64(len(m.streams)))
+	}
+	s := &st.series[r.slot]
+	if !s.seen() {
+		r.series++
+		e.series.Add(1)
+	}
+	if s.live != nil { // the snapshot's word is older than what is stored at every change
+		a := s.live.alert
+		m.detach(s.live)
+		e.forget(a)
+	}
+	s.timing = timing{
+		last: stored.Last, trusted: stored.Trusted, eff: stored.Eff + down, interval: stored.Interval,
+		first: stored.First, arrived: e.elapsed(now),
+	}
+	s.value = math.Float64frombits(stored.Value)
+	l := &live{machine: newMachine(), stream: st, rule: r, noData: stored.NoData && r.rule.NoData.Action == rule.NoDataRaise}
+	l.firing, l.cleared, l.start = stored.Firing, stored.Cleared, stored.Start
+	active := map[alert.Severity]bool{}
+	for _, severity := range stored.Active {
+		active[severity] = true
+	}
+	for i := range r.rule.Tiers {
+		severity := r.rule.Tiers[i].Severity
+		if since := stored.Since[severity]; since != 0 {
+			l.since[i] = since + down
+		}
+		if active[severity] {
+			l.active |= 1 << i
+		}
+		if stored.Kept == severity {
+			l.kept = int8(i)
+		}
+	}
+	if l.firing && l.active == 0 && l.kept == noTier {
+		l.active = 1 // its tier is gone: it fires on until its next point is judged
+	}
+	if l.state() == alert.Inactive {
+		return nil
+	}
+	s.live = l
+	a := e.attach(l)
+	a.said.ID = a.id
+	e.restored(a, now)
+	return l
+}
+
+// restored brings an alert's record in line without saying anything: the next Tick repeats it.
+func (e *Evaluator) restored(a *alertState, now time.Time) {
+	l := a.worst()
+	a.state, a.severity, a.noData = l.state(), l.severity(), l.noData
+	before := a.said.Time
+	a.said = e.describe(a, now)
+	a.said.Time = before
+	a.emitted = e.elapsed(now) - int64(e.opts.ResendInterval)
+	if a.state == alert.Firing {
+		e.shardOf(a.id).keep(a, true)
+	}
+}
