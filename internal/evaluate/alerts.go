@@ -200,7 +200,7 @@ func (e *Evaluator) describe(a *alertState, now time.Time) alert.Alert {
 	out := alert.Alert{
 		ID: a.id, Group: r.Group, Rule: r.Name,
 		Severity: a.severity, Owner: r.Owner,
-		Labels:       e.ownLabels(a.series, labels),
+		Labels:       e.withExternal(labels),
 		State:        a.state,
 		Start:        timeOf(a.earliest()),
 		Value:        &value,
@@ -222,23 +222,12 @@ func (e *Evaluator) describe(a *alertState, now time.Time) alert.Alert {
 	return out
 }
 
-// ownLabels are the series' labels and the rule's, the rule's winning, then the external ones where free.
-func (e *Evaluator) ownLabels(series, own map[string]string) map[string]string {
-	labels := maps.Clone(series)
-	if labels == nil {
-		labels = map[string]string{}
-	}
+// withExternal adds the external labels that are not taken, in place.
+func (e *Evaluator) withExternal(labels map[string]string) map[string]string {
 	for name, value := range e.opts.ExternalLabels {
 		if _, ok := labels[name]; !ok {
 			labels[name] = value
 		}
-	}
-	for name, value := range own {
-		if value == "" {
-			delete(labels, name)
-			continue
-		}
-		labels[name] = value
 	}
 	return labels
 }

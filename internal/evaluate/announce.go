@@ -113,7 +113,7 @@ func (e *Evaluator) announceRecovered(b *batch, r *ruleState, attrs attributes, 
 	e.queue.emit(Emission{Alert: alert.Alert{
 		ID: id, Group: r.rule.Group, Rule: r.rule.Name,
 		Severity: r.rule.Tiers[0].Severity, Owner: r.rule.Owner,
-		Labels:       e.ownLabels(labels, own),
+		Labels:       e.withExternal(own),
 		State:        alert.Inactive,
 		Time:         b.now.Truncate(0),
 		Value:        &v,
