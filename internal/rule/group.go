@@ -3,10 +3,13 @@ package rule
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
 )
 
 // decoder makes groups of the nodes of one file, or of the inline groups, and collects all that is wrong with them.
@@ -186,4 +189,14 @@ func (d *decoder) annotations(f field) map[string]string {
 		}
 		d.checkTemplate(value)
 	})
+}
+
+// reservedLabel reports whether a label's value comes from elsewhere, so that a rule's own would be lost or would forge
+// an alert's identity.
+func reservedLabel(name string) bool {
+	switch name {
+	case model.MetricNameLabel, alert.LabelName, alert.LabelAlertID, alert.LabelEpisodeID:
+		return true
+	}
+	return strings.HasPrefix(name, "alert.")
 }

@@ -83,26 +83,36 @@ func (e *Errors) add(err error) {
 	}
 }
 
-// Files returns the files that the globs name, each once, in the order of the globs and then of their names. A glob
-// that names no file is an error: nobody writes down a rule file that does not exist on purpose.
+// Files returns the files that the globs name, each once, in the order of the globs and then of their names. Directories
+// are passed over. A glob that names no file is an error: nobody writes down a rule file that does not exist on purpose.
 func Files(globs []string) ([]string, error) {
 	var files []string
 	var errs Errors
+	seen := map[string]bool{}
 	for _, glob := range globs {
-		found, err := filepath.Glob(glob)
-		switch {
-		case err != nil:
-			errs = append(errs, fileError("", "rule file pattern %q cannot be read: %v", glob, err))
-		case len(found) == 0:
+		matches, err := filepath.Glob(glob)
+		if err != nil {
+			errs = append(errs, fileError("", "the rule file pattern %q cannot be read: %v", glob, err))
+			continue
+		}
+		// A mounted ConfigMap holds directories beside the files.
+		matches = slices.DeleteFunc(matches, isDirectory)
+		if len(matches) == 0 {
 			errs = append(errs, fileError("", "no file matches %q: correct the pattern or create the file", glob))
 		}
-		for _, file := range found {
-			if !slices.Contains(files, file) {
+		for _, file := range matches {
+			if !seen[file] {
+				seen[file] = true
 				files = append(files, file)
 			}
 		}
 	}
 	return files, errs.err()
+}
+
+func isDirectory(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // ReadFile is LoadFile of what the file holds now.
@@ -112,7 +122,12 @@ func ReadFile(path string, d Defaults) ([]*Group, error) {
 		return nil, Errors{fileError(path, "cannot be read: %v", bare(err))}
 	}
 	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxFileSize+1)) // one more, so that LoadFile sees that it is too large
+	return Read(path, f, d)
+}
+
+// Read is LoadFile of what r holds; path names it in errors. It reads no more than a file may hold.
+func Read(path string, r io.Reader, d Defaults) ([]*Group, error) {
+	content, err := io.ReadAll(io.LimitReader(r, maxFileSize+1)) // one more, so that LoadFile sees that it is too large
 	if err != nil {
 		return nil, Errors{fileError(path, "cannot be read: %v", bare(err))}
 	}

@@ -37,6 +37,9 @@ func (d *decoder) noData(m mapping) NoData {
 	}
 	after, hasAfter := parts.lookup("after")
 	tier, hasTier := parts.lookup("tier")
+	if parts.unknown {
+		return n
+	}
 	if hasAfter != hasTier {
 		f.errorf("after and tier belong together, such as {after: 5m, tier: high}")
 		return n

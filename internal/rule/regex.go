@@ -22,13 +22,13 @@ func (d *decoder) checkRegexes(f field, text string) bool {
 	for _, literal := range literals(text) {
 		size += regexSize(literal)
 	}
-	d.regexSize += size
 	switch {
 	case size > maxRegex:
 		f.errorf("its regular expressions must not repeat that much: they would take more than %d states (got about %d)", maxRegex, size)
-	case d.regexSize > maxRegexes:
-		f.errorf("the regular expressions of one file must not take more than %d states: split the file (got about %d up to here)", maxRegexes, d.regexSize)
+	case d.regexSize+size > maxRegexes:
+		f.errorf("the regular expressions of one file must not take more than %d states: split the file (got about %d up to here)", maxRegexes, d.regexSize+size)
 	default:
+		d.regexSize += size
 		return true
 	}
 	return false

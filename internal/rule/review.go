@@ -25,6 +25,11 @@ func (d *decoder) review(m mapping, r *Rule) {
 	if _, ok := r.Labels[alert.LabelSeverity]; ok {
 		d.warnf(m.at("labels", alert.LabelSeverity), "has no effect: the tiers say how severe the alert is")
 	}
+	for _, name := range sortedKeys(r.Labels) {
+		if text := r.Labels[name]; strings.Contains(text, "{{") && (strings.Contains(text, "$value") || strings.Contains(text, ".Value")) {
+			d.warnf(m.at("labels", name), "changes with every value, and each makes a new series of the alert's state: put the value into an annotation")
+		}
+	}
 	for _, f := range d.queried {
 		d.warnf(f, "query is not available in a metric rule: the text will say so")
 	}

@@ -135,7 +135,7 @@ func (d *decoder) checkTemplate(f field) {
 	}
 	e := expansion{name: "template", data: template.AlertTemplateData(nil, nil, "", promql.Sample{})}
 	if err := e.expander(source).ParseTest(); err != nil {
-		f.errorf("cannot be read as a template: %s", strings.TrimPrefix(err.Error(), "template: template:"))
+		f.errorf("cannot be read as a template: %s", strings.Replace(err.Error(), "template: template:", "line ", 1))
 		return
 	}
 	steps, queries := templateCost(variables + source)

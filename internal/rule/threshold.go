@@ -1,6 +1,8 @@
 package rule
 
 import (
+	"fmt"
+	"math"
 	"time"
 )
 
@@ -81,4 +83,36 @@ func (t *Threshold) Bound(v float64) float64 {
 		}
 		return t.High
 	}
+}
+
+// covers reports whether t is breached wherever o is.
+func (t *Threshold) covers(o *Threshold) bool {
+	lowSide := math.IsInf(o.Low, -1) || t.Low > o.Low || (t.Low == o.Low && (t.Op == AtMost || o.Op != AtMost))
+	highSide := math.IsInf(o.High, 1) || t.High < o.High || (t.High == o.High && (t.Op == AtLeast || o.Op != AtLeast))
+	return lowSide && highSide
+}
+
+// beyond reports whether t is breached only where o is, and not everywhere that it is.
+func (t *Threshold) beyond(o *Threshold) bool { return o.covers(t) && !t.covers(o) }
+
+// cleared is the condition that keeps t active.
+func (t *Threshold) cleared() *Threshold {
+	return &Threshold{Op: t.Op, Low: t.ClearLow, High: t.ClearHigh}
+}
+
+// String writes the condition as a rule file does.
+func (t *Threshold) String() string {
+	var s string
+	switch t.Op {
+	case Above, AtLeast:
+		s = fmt.Sprintf("%s %s", t.Op, formatFloat(t.High))
+	case Below, AtMost:
+		s = fmt.Sprintf("%s %s", t.Op, formatFloat(t.Low))
+	default:
+		s = fmt.Sprintf("%s [%s, %s]", t.Op, formatFloat(t.Low), formatFloat(t.High))
+	}
+	if t.For > 0 {
+		s += " for " + duration(t.For)
+	}
+	return s
 }

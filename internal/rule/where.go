@@ -2,6 +2,7 @@ package rule
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/ottl"
@@ -52,12 +53,19 @@ func newWhereParser() (*whereParser, error) {
 	return &whereParser{parser: parser}, nil
 }
 
-// maxWhere bounds one condition.
-const maxWhere = 4 << 10
+// Bounds on one condition. OTTL's parser takes quadratic time in nested parentheses.
+const (
+	maxWhere      = 4 << 10
+	maxWhereDepth = 32
+)
 
 func (d *decoder) where(f field) *Where {
 	text, ok := f.nonEmpty(maxWhere)
 	if !ok || !d.checkRegexes(f, text) {
+		return nil
+	}
+	if nesting(text) > maxWhereDepth {
+		f.errorf("must not nest parentheses deeper than %d levels", maxWhereDepth)
 		return nil
 	}
 	if d.wheres == nil {
@@ -70,10 +78,38 @@ func (d *decoder) where(f field) *Where {
 	}
 	condition, err := d.wheres.parser.ParseCondition(text)
 	if err != nil {
-		f.errorf("must be an OTTL data point condition, such as resource.attributes[\"deployment.environment.name\"] == \"prod\": %s", oneLine(err))
+		f.errorf("must be an OTTL data point condition, such as resource.attributes[\"deployment.environment.name\"] == \"prod\": %s", ottlText(err))
 		return nil
 	}
 	return &Where{text: text, condition: condition}
 }
 
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+// nesting is how deep parentheses are nested, those in strings counted too.
+func nesting(text string) int {
+	depth, deepest := 0, 0
+	for _, c := range text {
+		switch c {
+		case '(':
+			depth++
+			deepest = max(deepest, depth)
+		case ')':
+			depth--
+		}
+	}
+	return deepest
+}
+
+const ottlOptions = "possibly valid options are: "
+
+// ottlText is OTTL's error in one line. OTTL lists the contexts of a path in the order of a map; here they are sorted,
+// so that the same file always has the same errors.
+func ottlText(err error) string {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	before, list, found := strings.Cut(text, ottlOptions)
+	if !found {
+		return text
+	}
+	options := strings.Split(list, ", ")
+	slices.Sort(options)
+	return before + ottlOptions + strings.Join(options, ", ")
+}

@@ -1,7 +1,6 @@
 package rule
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -64,7 +63,7 @@ func (d *decoder) tiers(f field, r *Rule) {
 	}
 	d.checkOrder(r.Tiers, fields)
 	if len(r.Tiers) == len(entries) && alwaysBreached(r.Tiers) {
-		f.errorf("every value breaches one of these thresholds: the alert could never end")
+		f.errorf("every value breaches one of these thresholds: none is left that is healthy")
 	}
 }
 
@@ -127,7 +126,7 @@ func (d *decoder) threshold(f field) *Threshold {
 			d.bound(bound, t)
 		}
 	}
-	if found < 0 {
+	if found < 0 && !m.unknown {
 		f.errorf("must have one of %s", strings.Join(opNames[:], ", "))
 	}
 	if held, ok := m.lookup("for"); ok {
@@ -196,38 +195,6 @@ func (d *decoder) clear(f field, t *Threshold) bool {
 		t.ClearLow = v
 	}
 	return true
-}
-
-// covers reports whether t is breached wherever o is.
-func (t *Threshold) covers(o *Threshold) bool {
-	lowSide := math.IsInf(o.Low, -1) || t.Low > o.Low || (t.Low == o.Low && (t.Op == AtMost || o.Op != AtMost))
-	highSide := math.IsInf(o.High, 1) || t.High < o.High || (t.High == o.High && (t.Op == AtLeast || o.Op != AtLeast))
-	return lowSide && highSide
-}
-
-// beyond reports whether t is breached only where o is, and not everywhere that it is.
-func (t *Threshold) beyond(o *Threshold) bool { return o.covers(t) && !t.covers(o) }
-
-// cleared is the condition that keeps t active.
-func (t *Threshold) cleared() *Threshold {
-	return &Threshold{Op: t.Op, Low: t.ClearLow, High: t.ClearHigh}
-}
-
-// String writes the condition as a rule file does.
-func (t *Threshold) String() string {
-	var s string
-	switch t.Op {
-	case Above, AtLeast:
-		s = fmt.Sprintf("%s %s", t.Op, formatFloat(t.High))
-	case Below, AtMost:
-		s = fmt.Sprintf("%s %s", t.Op, formatFloat(t.Low))
-	default:
-		s = fmt.Sprintf("%s [%s, %s]", t.Op, formatFloat(t.Low), formatFloat(t.High))
-	}
-	if t.For > 0 {
-		s += " for " + duration(t.For)
-	}
-	return s
 }
 
 // tierMeant is the tier for a word that people use for one.

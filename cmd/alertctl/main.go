@@ -1,0 +1,8 @@
+// Command alertctl works on rule files: see its --help.
+package main
+
+import "os"
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
