@@ -557,6 +557,37 @@ func TestNeverMatched(t *testing.T) {
 	assert.Empty(t, b.Problems(b.now))
 }
 
+func TestWhereThatNothingMeetsIsNoticed(t *testing.T) {
+	load := func(where string) *rule.Rule {
+		groups, err := rule.LoadFile("r.yaml", []byte(`
+groups:
+  - name: g
+    rules:
+      - alert: R
+        metric: kv
+        where: `+where+`
+        tiers: {high: {above: 10}}
+`), rule.Defaults{})
+		require.NoError(t, err)
+		return groups[0].Rules[0]
+	}
+	met := load(`datapoint.attributes["model.name"] == "a"`)
+	unmet := load(`datapoint.attributes["model.name"] == "no-such-model"`)
+	unmet.Name = "Unmet"
+	b := newBench(t, testOptions(), met, unmet).known()
+	for range 250 {
+		b.feed(1)
+	}
+	require.Len(t, b.Problems(b.now), 1)
+	problem := b.Problems(b.now)[0]
+	assert.Equal(t, "Unmet", problem.Rule)
+	assert.Equal(t, ProblemNeverMatched, problem.Kind)
+	assert.Contains(t, problem.Detail, "no-such-model")
+	b.feed(11)
+	assert.Equal(t, []string{"firing/high/threshold"}, b.story())
+	assert.Equal(t, "R", b.out[0].Rule)
+}
+
 func TestLabelsArePacked(t *testing.T) {
 	for _, labels := range []map[string]string{
 		{}, {"job": "a"}, {"a": "", "b": "x"}, {"job": "j", "instance": "i", "model_name": "m", "z": "ü\x00"},

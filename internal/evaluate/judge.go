@@ -89,6 +89,9 @@ func (b *batch) points(m *metricState, points pmetric.NumberDataPointSlice, tag 
 			pass = band{low: 1, high: -1}
 		}
 	}
+	if len(m.conditional) > 0 {
+		b.probe(m, points)
+	}
 	locked := false
 	follow := m.tracks || m.kept.Load() > 0
 	for i := range points.Len() {
@@ -245,6 +248,25 @@ func (b *batch) accepts(r *ruleState, point pmetric.NumberDataPoint) bool {
 	}
 	r.matched.Store(b.elapsed)
 	return true
+}
+
+// probeInterval is how often a rule whose `where` has accepted nothing for as long looks whether it accepts anything.
+const probeInterval = int64(time.Minute)
+
+// probe looks for a point that a rule's `where` accepts. While nothing breaches nobody asks `where`, so a condition that
+// can never be met would not be noticed.
+func (b *batch) probe(m *metricState, points pmetric.NumberDataPointSlice) {
+	for _, r := range m.conditional {
+		last := r.probed.Load()
+		if b.elapsed-max(r.matched.Load(), last) < probeInterval && last != 0 || !r.probed.CompareAndSwap(last, max(b.elapsed, 1)) {
+			continue
+		}
+		for i := range points.Len() {
+			if b.accepts(r, points.At(i)) {
+				break
+			}
+		}
+	}
 }
 
 // tagOf is the tier that a point is tagged with: the highest whose condition it meets, over all rules.

@@ -28,6 +28,8 @@ type metricState struct {
 	// tracks is set where some rule keeps every series, not only those that have breached.
 	tracks bool
 	rules  []*ruleState
+	// conditional are those of the rules that have a `where`.
+	conditional []*ruleState
 	// lastSeen is when a point of the metric last came (elapsed).
 	lastSeen atomic.Int64
 	// kept is len(streams), to be read without the lock.
@@ -64,7 +66,8 @@ type ruleState struct {
 	tracks bool
 
 	unjudged [len(unjudgedReasons)]atomic.Int64
-	matched  atomic.Int64 // elapsed time of the last point that the rule saw
+	matched  atomic.Int64 // elapsed time of the last point that `where` was known to accept
+	probed   atomic.Int64 // elapsed time of the last look whether it accepts any
 
 	// Below: under metric.mu.
 	series      int // slots in use
@@ -94,6 +97,9 @@ func (m *metricState) add(r *rule.Rule) *ruleState {
 	m.quiet = m.quiet.intersect(s.quiet)
 	m.clear = m.clear.intersect(s.clear)
 	m.tracks = m.tracks || s.tracks
+	if r.Where != nil {
+		m.conditional = append(m.conditional, s)
+	}
 	s.matched.Store(m.lastSeen.Load())
 	return s
 }

@@ -150,6 +150,9 @@ func (r *ruleState) problems(elapsed, neverMatched int64) []Problem {
 	if seen := r.metric.lastSeen.Load(); elapsed-seen > neverMatched {
 		add(ProblemNeverMatched, "no point of metric %q for %s", r.rule.Metric, time.Duration(elapsed-seen).Round(time.Second))
 	}
+	if since := elapsed - r.matched.Load(); r.rule.Where != nil && since > neverMatched && len(found) == 0 {
+		add(ProblemNeverMatched, "`where` accepted no point of metric %q for %s: %s", r.rule.Metric, time.Duration(since).Round(time.Second), r.rule.Where)
+	}
 	if n := r.count(UnjudgedType); n > 0 {
 		add(ProblemUnsupportedType, "points of %q are of a type that has no value of its own at a moment: "+
 			"a monotonic cumulative sum, a histogram or a summary", r.rule.Metric)
