@@ -19,6 +19,7 @@ const (
 	MetricTimeToNotify       = "alert.time_to_notify"
 	MetricTimeToAcknowledge  = "alert.time_to_acknowledge"
 	MetricTimeToResolve      = "alert.time_to_resolve"
+	MetricEscalations        = "alert.escalations"
 )
 
 // UnitState is the unit of MetricState.
