@@ -9,7 +9,8 @@ import (
 
 // Deeds are what happens to episodes: each changes the episode, appends its event, counts, and makes the group due
 // (DueAt = Now), in the caller's transaction. Exporter and receiver both go through them, so that the rules of the
-// record stand in one place.
+// record stand in one place: Record and Lose for what evaluators tell, End for every end, Acknowledge, Resolve, Snooze
+// and Judge for people, Notify and Step for what was sent.
 
 // Errors of deeds that a person asks for.
 var (
@@ -18,52 +19,65 @@ var (
 	ErrPast    = errors.New("the time lies in the past")
 )
 
-// ChangeKind is what a judgement changed.
-type ChangeKind string
-
-// The kinds of change.
-const (
-	Unchanged    ChangeKind = "unchanged" // a repetition: nothing was written
-	Dropped      ChangeKind = "dropped"   // not newer than the last judgement taken, or an end without an open episode
-	Opened       ChangeKind = "opened"
-	Raised       ChangeKind = "raised"
-	Lowered      ChangeKind = "lowered"
-	OwnerChanged ChangeKind = "owner_changed"
-	DataLost     ChangeKind = "data_lost" // reason became no_data
-	DataBack     ChangeKind = "data_back"
-	Ended        ChangeKind = "ended"
-)
-
-// Record takes one judgement. It returns the episode that it concerns, nil where there is none.
-func Record(tx Tx, a *alert.Alert) (ChangeKind, *Episode, error) { panic("being written") }
-
-// Lose marks an open episode whose state is no longer repeated: it shows as no_data and keeps tier and steps.
-func Lose(tx Tx, episodeID string) error { panic("being written") }
-
-// End ends an open episode, with its outcome: reason series_gone when its evaluator has stayed away.
-func End(tx Tx, episodeID string, reason alert.Reason) error { panic("being written") }
-
-// Acknowledge records that by has the alert in hand. Repeating it changes nothing but the time that it lasts from.
-func Acknowledge(tx Tx, episodeID, by, note string) error { panic("being written") }
-
-// Resolve ends an episode by a person. Repeating it changes nothing.
-func Resolve(tx Tx, episodeID, by, note string) error { panic("being written") }
-
-// Snooze stops pages and steps of one episode until a time.
-func Snooze(tx Tx, episodeID string, until time.Time, by, note string) error { panic("being written") }
-
-// Judge records a person's verdict; a later one replaces an earlier one, and the counters follow.
-func Judge(tx Tx, episodeID string, v Verdict, by, note string) error { panic("being written") }
-
-// Notify records that a destination accepted a page of the episode: its first sets NotifiedAt and time_to_notify.
-func Notify(tx Tx, episodeID, receiver string, kind DeliveryKind, step int) error { panic("being written") }
-
-// Step records that a step was taken for an episode.
-func Step(tx Tx, episodeID string, step int, receivers []string, reason string) error {
-	panic("being written")
-}
+// ReasonPerson is the reason of an end where a person resolved the episode. It never travels in alert.state.
+const ReasonPerson alert.Reason = "person"
 
 // Provider is what the extension gives to exporter and receiver.
 type Provider interface {
 	Ledger() Ledger
+}
+
+// event returns an event of an episode as it is now.
+func (e *Episode) event(name string) *Event {
+	return &Event{Name: name, EpisodeID: e.ID, Severity: e.Severity, Owner: e.Owner, Rule: e.Rule}
+}
+
+// counter returns the key under which an episode is counted: by the most urgent tier that it had.
+func (e *Episode) counter(metric, value string) CounterKey {
+	return CounterKey{
+		Metric: metric, Rule: e.Rule, Owner: e.Owner, SourceMetric: e.SourceMetric, Severity: e.Highest, Value: value,
+	}
+}
+
+// measure adds the time between two moments to a histogram. A clock that was set back measures 0.
+func measure(tx Tx, e *Episode, metric string, from, to time.Time) error {
+	return tx.Measure(e.counter(metric, ""), max(to.Sub(from), 0).Seconds())
+}
+
+// touch makes an episode's group due now, after change has been applied to it. A group that is due already and that
+// change leaves as it was is not written: of ten thousand episodes of one group, one writes it.
+func touch(tx Tx, e *Episode, change func(*Group) bool) error {
+	if e.GroupID == "" {
+		return nil
+	}
+	g, err := tx.Group(e.GroupID)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	changed := change != nil && change(g)
+	if g.Open() && (g.DueAt.IsZero() || g.DueAt.After(tx.Now())) {
+		g.DueAt, changed = tx.Now(), true
+	}
+	if !changed {
+		return nil
+	}
+	return tx.PutGroup(g)
+}
+
+// owesUpdate marks a group whose members or tier changed.
+func owesUpdate(g *Group) bool {
+	changed := !g.Dirty
+	g.Dirty = true
+	return changed
+}
+
+// notBefore keeps times in order where the clock was set back.
+func notBefore(t, earliest time.Time) time.Time {
+	if t.Before(earliest) {
+		return earliest
+	}
+	return t
 }

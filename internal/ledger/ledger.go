@@ -11,6 +11,9 @@ import (
 // ErrNotFound is returned where an episode, group or delivery does not exist.
 var ErrNotFound = errors.New("not found")
 
+// ErrConflict is returned where a second episode of an alert, or a second group with a key, would be open.
+var ErrConflict = errors.New("another one is open")
+
 // Ledger is a database of episodes. Every method is safe for concurrent use.
 type Ledger interface {
 	// Update runs fn in a read-write transaction and returns when what fn did is durable. Concurrent calls share one

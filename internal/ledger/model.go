@@ -10,7 +10,7 @@ import (
 
 // Episode is one time that an alert fired, from its first firing state to its end.
 //
-// All times but StartsAt, ObservedAt and JudgedAt are the ledger's clock (Tx.Now). A zero time means "not (yet)".
+// All times but StartsAt, StartedAt, ObservedAt and JudgedAt are the ledger's clock (Tx.Now). A zero time means "not (yet)".
 type Episode struct {
 	// ID identifies the episode: opaque, unique for ever, safe in a URL path.
 	ID string
@@ -36,9 +36,12 @@ type Episode struct {
 	Threshold, FiringLevel *float64
 	Actions                []alert.Action
 
-	StartsAt   time.Time // when the breach began, event time
+	StartsAt time.Time // when the breach began, event time; never after OpenedAt
+	// StartedAt is the same as the evaluator sent it, zero where it did not say: a repetition is recognised by it.
+	StartedAt  time.Time
 	ObservedAt time.Time // when Value was observed, event time
 	JudgedAt   time.Time // the evaluator's clock at the last judgement taken; what is not newer is ignored
+	SeenAt     time.Time // when the last judgement taken, a mere repetition included, arrived
 	OpenedAt   time.Time // when the firing state arrived
 	RaisedAt   time.Time // when the current tier began: OpenedAt, or the last rise
 	// LostAt is when the state was found to be no longer repeated; zero while the evaluator is heard of.
@@ -55,7 +58,8 @@ type Episode struct {
 	Ender string
 	// Outcome is final at the end; "" while open.
 	Outcome Outcome
-	// Suppressed says why nobody was paged, where Outcome is OutcomeSuppressed.
+	// Suppressed says why nobody was paged, where Outcome is OutcomeSuppressed. Who holds back a page that is due may
+	// set it while the episode is open: see OutcomeOf.
 	Suppressed string
 
 	Verdict   Verdict

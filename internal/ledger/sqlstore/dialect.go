@@ -1,0 +1,41 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+)
+
+// dialect is everything in which databases differ. What is not here is SQL that SQLite and PostgreSQL both speak.
+type dialect interface {
+	// open returns the pool for the writer and the one for readers; they may be the same.
+	open(ctx context.Context, dataSource string) (write, read *sql.DB, err error)
+	// migrations are the schema's versions, and goose's name of the database.
+	migrations() (goose.Dialect, fs.FS)
+	// ours refuses a database that something else made.
+	ours(ctx context.Context, db *sql.DB) error
+	// begin starts a transaction that sees one state; beginWrite one that no other writer can overtake.
+	begin() string
+	beginWrite() string
+	// placeholders turns ? into the database's own form.
+	placeholders(query string) string
+	// claim ends a SELECT whose rows no other transaction may claim.
+	claim() string
+	// overtaken reports that another process wrote first: the transaction has to run again from its start.
+	overtaken(err error) bool
+	// conflict reports a broken uniqueness, orphan a reference to something that does not exist.
+	conflict(err error) bool
+	orphan(err error) bool
+	// explain says what a person can do about an error of the database.
+	explain(err error) error
+	// present reports whether the database is still the one that was opened.
+	present() error
+	// close releases what open took beyond the pools.
+	close() error
+}
+
+// errClosed is returned by a ledger that has been closed.
+var errClosed = errors.New("the ledger is closed")

@@ -1,0 +1,55 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// session is one connection with its prepared statements. It is used by one goroutine at a time.
+type session struct {
+	conn       *sql.Conn
+	dialect    dialect
+	statements map[string]*sql.Stmt
+}
+
+func newSession(ctx context.Context, db *sql.DB, d dialect) (*session, error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &session{conn: conn, dialect: d, statements: map[string]*sql.Stmt{}}, nil
+}
+
+func (s *session) close() error {
+	for _, statement := range s.statements {
+		_ = statement.Close() // the connection goes too
+	}
+	return s.conn.Close()
+}
+
+// prepared returns the statement for a query. Queries are built from constants, so that their number is bounded.
+func (s *session) prepared(query string) (*sql.Stmt, error) {
+	if statement, ok := s.statements[query]; ok {
+		return statement, nil
+	}
+	// Not the caller's context: the statement outlives the call.
+	statement, err := s.conn.PrepareContext(context.Background(), s.dialect.placeholders(query))
+	if err != nil {
+		return nil, fmt.Errorf("prepare %q: %w", query, err)
+	}
+	s.statements[query] = statement
+	return statement, nil
+}
+
+func (s *session) exec(ctx context.Context, query string, args ...any) error {
+	statement, err := s.prepared(query)
+	if err != nil {
+		return err
+	}
+	_, err = statement.ExecContext(ctx, args...)
+	return err
+}
+
+// run executes a command that controls the transaction, always to its end.
+func (s *session) run(command string) error { return s.exec(context.Background(), command) }

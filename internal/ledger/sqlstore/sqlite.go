@@ -1,0 +1,162 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+//go:embed migrations/sqlite/*.sql
+var sqliteMigrations embed.FS
+
+// sqliteID marks the file as a ledger (PRAGMA application_id): "alrt".
+const sqliteID = 0x616c7274
+
+// sqliteDB is the embedded database: one file, one writer, readers beside it.
+type sqliteDB struct {
+	path   string
+	opened os.FileInfo
+}
+
+func (d *sqliteDB) open(ctx context.Context, path string) (write, read *sql.DB, err error) {
+	if path == "" || path == ":memory:" || strings.HasPrefix(path, "file:") {
+		return nil, nil, fmt.Errorf("must be the path of a file (got %q)", path)
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, nil, err
+	}
+	d.path = path
+	if write, err = sql.Open("sqlite", sqliteDSN(path, "synchronous(FULL)", "foreign_keys(1)", "journal_mode(WAL)",
+		"journal_size_limit(67108864)", "cache_size(-32768)", "temp_store(MEMORY)")); err != nil {
+		return nil, nil, err
+	}
+	write.SetMaxOpenConns(1)
+	if err = write.PingContext(ctx); err != nil {
+		return nil, nil, errors.Join(d.explain(err), write.Close())
+	}
+	if d.opened, err = os.Stat(path); err != nil {
+		return nil, nil, errors.Join(err, write.Close())
+	}
+	if read, err = sql.Open("sqlite", sqliteDSN(path, "query_only(1)", "cache_size(-8192)", "temp_store(MEMORY)")); err != nil {
+		return nil, nil, errors.Join(err, write.Close())
+	}
+	return write, read, nil
+}
+
+// sqliteDSN escapes the path, so that a `?`, `#` or `%` in it stays part of it. busy_timeout comes first: the other
+// pragmas may have to wait for a lock themselves.
+func sqliteDSN(path string, pragmas ...string) string {
+	slashed := filepath.ToSlash(path)
+	if runtime.GOOS == "windows" {
+		slashed = "/" + slashed
+	}
+	u := url.URL{Scheme: "file", Path: slashed}
+	query := url.Values{"_pragma": append([]string{"busy_timeout(5000)"}, pragmas...)}
+	return u.String() + "?" + query.Encode()
+}
+
+func (d *sqliteDB) migrations() (goose.Dialect, fs.FS) {
+	sub, err := fs.Sub(sqliteMigrations, "migrations/sqlite")
+	if err != nil {
+		panic(err) // the path is a constant
+	}
+	return goose.DialectSQLite3, sub
+}
+
+// ours lets an empty file pass and marks it; the mark is committed before the first table is made.
+func (d *sqliteDB) ours(ctx context.Context, db *sql.DB) error {
+	var id, tables int64
+	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
+		return d.explain(err)
+	}
+	if id == sqliteID {
+		return nil
+	}
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master").Scan(&tables); err != nil {
+		return d.explain(err)
+	}
+	if id != 0 || tables != 0 {
+		return fmt.Errorf("%s is a database of another program: name a file of the ledger's own", d.path)
+	}
+	if _, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", sqliteID)); err != nil {
+		return d.explain(err)
+	}
+	return nil
+}
+
+func (d *sqliteDB) begin() string                    { return "BEGIN" }
+func (d *sqliteDB) beginWrite() string               { return "BEGIN IMMEDIATE" }
+func (d *sqliteDB) placeholders(query string) string { return query }
+func (d *sqliteDB) claim() string                    { return "" } // there is one writer
+func (d *sqliteDB) close() error                     { return nil }
+
+func sqliteCode(err error) int {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		return e.Code()
+	}
+	return 0
+}
+
+func (d *sqliteDB) overtaken(err error) bool {
+	return sqliteCode(err) == sqlite3.SQLITE_BUSY_SNAPSHOT
+}
+
+func (d *sqliteDB) conflict(err error) bool {
+	code := sqliteCode(err)
+	return code == sqlite3.SQLITE_CONSTRAINT_UNIQUE || code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
+}
+
+func (d *sqliteDB) orphan(err error) bool {
+	return sqliteCode(err) == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
+}
+
+// explain adds what to do to the errors that an operator meets.
+func (d *sqliteDB) explain(err error) error {
+	var advice string
+	switch sqliteCode(err) & 0xff {
+	case sqlite3.SQLITE_NOTADB:
+		advice = "the file is not a SQLite database: name another file, or move this one away"
+	case sqlite3.SQLITE_CORRUPT:
+		advice = "the file is damaged: stop the Collector and restore it from a backup, or rescue it with `sqlite3 FILE .recover`, or move it away to start anew"
+	case sqlite3.SQLITE_FULL:
+		advice = "the disk is full: free space on it; nothing that was committed is lost"
+	case sqlite3.SQLITE_READONLY:
+		advice = "the file cannot be written: the Collector's user needs write access to it and to its directory"
+	case sqlite3.SQLITE_CANTOPEN:
+		advice = "the file cannot be opened: its directory must exist, and the Collector's user must be able to write there"
+	case sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH:
+		advice = "access is denied: the Collector's user needs write access to the file and to its directory"
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		advice = "another process keeps the file locked: one Collector per file, and no open transaction in another program"
+	case sqlite3.SQLITE_IOERR:
+		advice = "the disk reports an error: look at the system's log; the file must not lie on a network file system"
+	default:
+		return err
+	}
+	return fmt.Errorf("%s: %s: %w", d.path, advice, err)
+}
+
+// present finds a file that was removed or replaced while it is in use: SQLite would go on writing to a file that
+// nobody can open again.
+func (d *sqliteDB) present() error {
+	now, err := os.Stat(d.path)
+	if err != nil {
+		return fmt.Errorf("the ledger's file has gone while in use; restart the Collector: %w", err)
+	}
+	if !os.SameFile(now, d.opened) {
+		return fmt.Errorf("%s was replaced while in use, and what is written now will be lost: restart the Collector", d.path)
+	}
+	return nil
+}

@@ -1,0 +1,203 @@
+// Package sqlstore keeps the ledger in a SQL database: an embedded SQLite file now, a shared server behind the same
+// dialect seam later.
+//
+// All writes go through one goroutine and one connection. What waits while a commit is on its way to the disk shares
+// the next one, so that the number of commits follows the disk's speed and not the number of callers.
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
+)
+
+// Driver names a kind of database.
+type Driver string
+
+// SQLite is the embedded database, the only one so far.
+const SQLite Driver = "sqlite"
+
+// Options says which database, and who is told about its work.
+type Options struct {
+	Driver Driver
+	// DataSource is a file's path.
+	DataSource string
+	// OnCommit, where set, is called before each commit with the number of updates that it carries; what it returns
+	// is called with the commit's error. Both run on the writer's goroutine and must be quick.
+	OnCommit func(updates int) func(error)
+	// Log is told of migrations; nil is silent.
+	Log *slog.Logger
+}
+
+// readers bounds the connections that read at the same time.
+const readers = 4
+
+// Ledger is a ledger in a SQL database.
+type Ledger struct {
+	dialect  dialect
+	write    *sql.DB
+	read     *sql.DB
+	onCommit func(int) func(error)
+
+	requests chan *request
+	quit     chan struct{} // closed by Close
+	stopped  chan struct{} // closed when the writer has gone
+	closing  sync.Once
+	closeErr error
+
+	// failure is why the last attempt to write failed, nil when it succeeded.
+	failure atomic.Pointer[failure]
+
+	// sessions are idle readers; slots bounds those in use.
+	sessions chan *session
+	slots    chan struct{}
+
+	observed observed
+
+	changedMu sync.Mutex
+	changed   chan struct{}
+}
+
+var _ ledger.Ledger = (*Ledger)(nil)
+
+type failure struct{ err error }
+
+// Open opens the database, brings its schema up to date and starts the writer. now is when counting begins where the
+// database is new.
+func Open(ctx context.Context, now time.Time, opts Options) (*Ledger, error) {
+	d, err := dialectOf(opts.Driver)
+	if err != nil {
+		return nil, err
+	}
+	write, read, err := d.open(ctx, opts.DataSource)
+	if err != nil {
+		return nil, fmt.Errorf("open the ledger: %w", err)
+	}
+	l := &Ledger{
+		dialect:  d,
+		write:    write,
+		read:     read,
+		onCommit: opts.OnCommit,
+		requests: make(chan *request, maxGroup),
+		quit:     make(chan struct{}),
+		stopped:  make(chan struct{}),
+		sessions: make(chan *session, readers),
+		slots:    make(chan struct{}, readers),
+		changed:  make(chan struct{}),
+	}
+	if err := l.prepare(ctx, now, opts.Log); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the ledger: %w", err), read.Close(), write.Close(), d.close())
+	}
+	return l, nil
+}
+
+func dialectOf(driver Driver) (dialect, error) {
+	if driver != SQLite {
+		return nil, fmt.Errorf("driver %q is not supported yet: use %q", driver, SQLite)
+	}
+	return &sqliteDB{}, nil
+}
+
+// prepare leaves the writer running, or nothing.
+func (l *Ledger) prepare(ctx context.Context, now time.Time, log *slog.Logger) error {
+	if err := l.dialect.ours(ctx, l.write); err != nil {
+		return err
+	}
+	if err := migrate(ctx, l.dialect, l.write, log); err != nil {
+		return err
+	}
+	s, err := newSession(ctx, l.write, l.dialect)
+	if err != nil {
+		return l.dialect.explain(err)
+	}
+	if err := s.exec(ctx, "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING",
+		settingCountersSince, now.UTC().Format(time.RFC3339Nano)); err != nil {
+		return errors.Join(l.dialect.explain(err), s.close())
+	}
+	open, err := openEpisodes(ctx, s)
+	if err != nil {
+		return errors.Join(l.dialect.explain(err), s.close())
+	}
+	l.observed.reset(open)
+	go l.writeAll(s)
+	return nil
+}
+
+func migrate(ctx context.Context, d dialect, db *sql.DB, log *slog.Logger) error {
+	kind, files := d.migrations()
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	provider, err := goose.NewProvider(kind, db, files, goose.WithDisableGlobalRegistry(true), goose.WithSlog(log))
+	if err != nil {
+		return err
+	}
+	have, err := provider.GetDBVersion(ctx)
+	if err != nil {
+		return d.explain(err)
+	}
+	sources := provider.ListSources()
+	if newest := sources[len(sources)-1].Version; have > newest {
+		return fmt.Errorf("the database has schema version %d and this Collector knows versions up to %d: a newer Collector has written it; use that one, or another file", have, newest)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("bring the schema up to date: %w", d.explain(err))
+	}
+	return nil
+}
+
+// Close waits for the writer, moves what is in the write-ahead log into the file and releases the database. Updates
+// that still wait fail.
+func (l *Ledger) Close() error {
+	l.closing.Do(func() {
+		close(l.quit)
+		<-l.stopped
+		// Take every slot, so that no reader is at work.
+		for range readers {
+			l.slots <- struct{}{}
+		}
+		close(l.sessions)
+		for s := range l.sessions {
+			l.closeErr = errors.Join(l.closeErr, s.close())
+		}
+		l.closeErr = errors.Join(l.closeErr, l.read.Close(), l.write.Close(), l.dialect.close())
+	})
+	return l.closeErr
+}
+
+// Changed returns a channel that is closed at the next commit that changed something.
+func (l *Ledger) Changed() <-chan struct{} {
+	l.changedMu.Lock()
+	defer l.changedMu.Unlock()
+	return l.changed
+}
+
+func (l *Ledger) announce() {
+	l.changedMu.Lock()
+	defer l.changedMu.Unlock()
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// Observe keeps the latest observation of open episodes.
+func (l *Ledger) Observe(observations map[string]ledger.Observation) { l.observed.take(observations) }
+
+// OpenEpisodes is how many episodes are open.
+func (l *Ledger) OpenEpisodes() int { return l.observed.open() }
+
+func (l *Ledger) failed(err error) {
+	if err == nil {
+		l.failure.Store(nil)
+		return
+	}
+	l.failure.Store(&failure{err: err})
+}

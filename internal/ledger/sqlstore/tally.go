@@ -1,0 +1,84 @@
+package sqlstore
+
+import (
+	"slices"
+	"time"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
+)
+
+// A tally's state is what Tallies asks of an episode, in one number, so that an index that ends in it and OpenedAt
+// answers without reading a row: bit 0 open, bit 1 notified, above them the verdict's number (0: none).
+const (
+	tallyOpen     = 1 << 0
+	tallyNotified = 1 << 1
+	tallyVerdict  = 2
+)
+
+func tallyState(e *ledger.Episode) int64 {
+	state := int64(slices.Index(ledger.Verdicts[:], e.Verdict)+1) << tallyVerdict
+	if e.Open() {
+		state |= tallyOpen
+	}
+	if !e.NotifiedAt.IsZero() {
+		state |= tallyNotified
+	}
+	return state
+}
+
+type tallyRow struct {
+	rule, owner, source string
+	highest             alert.Severity
+	state, n            int64
+	oldest              time.Time
+}
+
+func scanTally(r row) (t tallyRow, err error) {
+	err = r.Scan(&t.rule, &t.owner, &t.source, &t.highest, &t.state, &t.n, timeAt{&t.oldest})
+	return t, err
+}
+
+func (t *tx) Tallies(since time.Time) ([]ledger.Tally, error) {
+	rows, err := list(t, scanTally,
+		"SELECT rule, owner, source_metric, highest, tally, count(*), min(opened_at) FROM episodes "+
+			"WHERE opened_at >= ? GROUP BY rule, owner, source_metric, highest, tally "+
+			"ORDER BY rule, owner, source_metric, highest, tally", nanos(since))
+	if err != nil {
+		return nil, err
+	}
+	var tallies []ledger.Tally
+	for _, r := range rows {
+		last := len(tallies) - 1
+		if last < 0 || tallies[last].Rule != r.rule || tallies[last].Owner != r.owner ||
+			tallies[last].SourceMetric != r.source || tallies[last].Severity != r.highest {
+			tallies = append(tallies, ledger.Tally{
+				Rule: r.rule, Owner: r.owner, SourceMetric: r.source, Severity: r.highest,
+				Verdicts: map[ledger.Verdict]int64{},
+			})
+			last++
+		}
+		addTally(&tallies[last], r)
+	}
+	return tallies, nil
+}
+
+func addTally(t *ledger.Tally, r tallyRow) {
+	t.Episodes += r.n
+	if r.state&tallyOpen != 0 {
+		t.Open += r.n
+		if t.OldestOpen.IsZero() || r.oldest.Before(t.OldestOpen) {
+			t.OldestOpen = r.oldest
+		}
+	}
+	verdict := r.state >> tallyVerdict
+	if r.state&tallyNotified != 0 {
+		t.Notified += r.n
+		if verdict > 0 {
+			t.NotifiedJudged += r.n
+		}
+	}
+	if verdict > 0 {
+		t.Verdicts[ledger.Verdicts[verdict-1]] += r.n
+	}
+}

@@ -1,0 +1,263 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
+)
+
+// maxGroup is the most updates that share one commit: it bounds how long the first of them waits for the last.
+const maxGroup = 256
+
+// request is one Update on its way through the writer. Its function runs on the caller's goroutine, while the writer
+// waits: the caller may leave whenever its function is not running, and nothing of it runs after it has left.
+type request struct {
+	ctx  context.Context
+	now  time.Time
+	turn chan *tx      // the writer's transaction, handed over to run the function
+	back chan error    // what the function returned
+	done chan error    // the final result
+	left chan struct{} // closed when the caller no longer waits
+}
+
+// Update runs fn in a transaction that it may share with other callers; each has a savepoint of its own. An error of
+// ctx after fn has run says that nobody waited for the commit: it may still come.
+func (l *Ledger) Update(ctx context.Context, now time.Time, fn func(ledger.Tx) error) error {
+	return l.submit(ctx, now, func(t *tx) error { return fn(t) })
+}
+
+func (l *Ledger) submit(ctx context.Context, now time.Time, fn func(*tx) error) error {
+	r := &request{
+		ctx: ctx, now: now.UTC().Round(0),
+		turn: make(chan *tx), back: make(chan error), done: make(chan error, 1), left: make(chan struct{}),
+	}
+	defer close(r.left)
+	select {
+	case l.requests <- r:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.quit:
+		return errClosed
+	}
+	for {
+		select {
+		case t := <-r.turn:
+			r.back <- contained(t, fn)
+		case err := <-r.done:
+			return err
+		case <-ctx.Done():
+			select {
+			case err := <-r.done:
+				return err
+			default:
+				return ctx.Err()
+			}
+		case <-l.stopped:
+			select {
+			case err := <-r.done:
+				return err
+			default:
+				return errClosed
+			}
+		}
+	}
+}
+
+// errLeft marks a function that neither returned nor panicked, but ended its goroutine.
+var errLeft = errors.New("the function ended its goroutine")
+
+// contained turns a panic of fn into an error, so that one bad update cannot stop the others.
+func contained(t *tx, fn func(*tx) error) (err error) {
+	defer func() {
+		t.over = true
+		if r := recover(); r != nil {
+			err = fmt.Errorf("update panicked: %v\n%s", r, debug.Stack())
+		} else if err == nil {
+			err = t.failed // a failed statement fails the update, whatever fn made of it
+		}
+	}()
+	return fn(t)
+}
+
+// writeAll is the writer: it serves groups of requests until the ledger is closed.
+func (l *Ledger) writeAll(s *session) {
+	defer close(l.stopped)
+	w := &writer{ledger: l, session: s}
+	defer w.drop()
+	for {
+		select {
+		case r := <-l.requests:
+			w.serve(r)
+		case <-l.quit:
+			for {
+				select {
+				case r := <-l.requests:
+					r.done <- errClosed
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// writer owns the connection that writes.
+type writer struct {
+	ledger  *Ledger
+	session *session // nil after it broke, until the next group
+	group   []*request
+	results []error
+	effects effects
+	writes  int  // updates of this group that wrote
+	firm    bool // the transaction holds the write lock from its start
+}
+
+// serve runs first and everything that has queued up behind it in one transaction.
+func (w *writer) serve(first *request) {
+	w.group, w.results = append(w.group[:0], first), w.results[:0]
+	err := w.begin(false)
+	for err == nil && len(w.results) < len(w.group) {
+		err = w.next()
+		if err == nil && len(w.results) == len(w.group) && len(w.group) < maxGroup {
+			select {
+			case r := <-w.ledger.requests:
+				w.group = append(w.group, r)
+			default:
+			}
+		}
+	}
+	if err == nil {
+		err = w.commit()
+	}
+	if err != nil {
+		w.abandon(err)
+	}
+	for i, r := range w.group {
+		r.done <- w.results[i]
+		w.group[i] = nil
+	}
+}
+
+// begin starts the group's transaction. A firm one takes the write lock at once; otherwise nothing is locked, and
+// nothing will have to be synced, before something is written.
+func (w *writer) begin(firm bool) error {
+	if w.session == nil {
+		s, err := newSession(context.Background(), w.ledger.write, w.ledger.dialect)
+		if err != nil {
+			return err
+		}
+		w.session = s
+	}
+	w.effects, w.writes, w.firm = nil, 0, firm
+	if firm {
+		return w.session.run(w.ledger.dialect.beginWrite())
+	}
+	return w.session.run(w.ledger.dialect.begin())
+}
+
+const savepoint = "one_update"
+
+// next runs the next request of the group. An error is the group's, not the request's.
+func (w *writer) next() error {
+	r := w.group[len(w.results)]
+	t := &tx{ctx: context.Background(), caller: r.ctx, now: r.now, session: w.session, ledger: w.ledger, writable: true}
+	err := w.hand(r, t)
+	switch {
+	case err == nil:
+		if t.wrote {
+			if err := w.session.run("RELEASE " + savepoint); err != nil {
+				return err
+			}
+			w.writes++
+			w.effects = append(w.effects, t.effects...)
+		}
+	case !w.firm && w.ledger.dialect.overtaken(err):
+		// Another process wrote since this transaction first read. Everything that has run so far ran on a state
+		// that is no longer true.
+		if err := w.session.run("ROLLBACK"); err != nil {
+			return err
+		}
+		w.results = w.results[:0]
+		return w.begin(true)
+	case t.wrote:
+		// Some failures have rolled the whole transaction back already; then there is no savepoint to return to.
+		if w.session.run("ROLLBACK TO "+savepoint) != nil || w.session.run("RELEASE "+savepoint) != nil {
+			return err
+		}
+	}
+	w.results = append(w.results, w.ledger.dialect.explain(err))
+	return nil
+}
+
+// hand lets the caller run its function, unless it has left.
+func (w *writer) hand(r *request, t *tx) error {
+	select {
+	case r.turn <- t:
+	case <-r.left:
+		return r.ctx.Err()
+	}
+	select {
+	case err := <-r.back:
+		return err
+	case <-r.left: // the goroutine ended within fn
+		t.over = true
+		return errLeft
+	}
+}
+
+func (w *writer) commit() error {
+	if w.writes == 0 {
+		return w.session.run("ROLLBACK")
+	}
+	var committed func(error)
+	if w.ledger.onCommit != nil {
+		committed = w.ledger.onCommit(w.writes)
+	}
+	err := w.session.run("COMMIT")
+	if committed != nil {
+		committed(err)
+	}
+	if err != nil {
+		return err
+	}
+	w.ledger.failed(nil)
+	w.ledger.observed.apply(w.effects)
+	w.ledger.announce()
+	return nil
+}
+
+// abandon gives up the group's transaction. Who had failed keeps that error; all others get the group's, since what
+// they did, and what they read of each other, is undone.
+func (w *writer) abandon(err error) {
+	if w.session != nil && w.session.run("ROLLBACK") != nil && lost(err) {
+		w.drop()
+	}
+	err = fmt.Errorf("write the ledger: %w", w.ledger.dialect.explain(err))
+	w.ledger.failed(err)
+	for i := range w.results {
+		if w.results[i] == nil {
+			w.results[i] = err
+		}
+	}
+	for len(w.results) < len(w.group) {
+		w.results = append(w.results, err)
+	}
+}
+
+// lost reports that the connection cannot be used any more.
+func lost(err error) bool {
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone)
+}
+
+func (w *writer) drop() {
+	if w.session != nil {
+		_ = w.session.close() // it is of no further use either way
+		w.session = nil
+	}
+}
