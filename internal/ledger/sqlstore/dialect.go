@@ -11,6 +11,8 @@ import (
 
 // dialect is everything in which databases differ. What is not here is SQL that SQLite and PostgreSQL both speak.
 type dialect interface {
+	// validate checks a data source without opening it.
+	validate(dataSource string) error
 	// open returns the pool for the writer and the one for readers; they may be the same.
 	open(ctx context.Context, dataSource string) (write, read *sql.DB, err error)
 	// migrations are the schema's versions, and goose's name of the database.
@@ -33,6 +35,8 @@ type dialect interface {
 	explain(err error) error
 	// present reports whether the database is still the one that was opened.
 	present() error
+	// size is the number of bytes that the database takes.
+	size() (int64, error)
 	// close releases what open took beyond the pools.
 	close() error
 }

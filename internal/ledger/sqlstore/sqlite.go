@@ -30,10 +30,17 @@ type sqliteDB struct {
 	opened os.FileInfo
 }
 
-func (d *sqliteDB) open(ctx context.Context, path string) (write, read *sql.DB, err error) {
-	if path == "" || path == ":memory:" || strings.HasPrefix(path, "file:") {
-		return nil, nil, fmt.Errorf("must be the path of a file (got %q)", path)
+func (d *sqliteDB) validate(path string) error {
+	switch {
+	case path == "":
+		return errors.New("must be the path of a file (got nothing)")
+	case path == ":memory:" || strings.HasPrefix(path, "file:"):
+		return fmt.Errorf("must be the path of a file, with no options (got %q)", path)
 	}
+	return nil
+}
+
+func (d *sqliteDB) open(ctx context.Context, path string) (write, read *sql.DB, err error) {
 	if path, err = filepath.Abs(path); err != nil {
 		return nil, nil, err
 	}
@@ -159,4 +166,19 @@ func (d *sqliteDB) present() error {
 		return fmt.Errorf("%s was replaced while in use, and what is written now will be lost: restart the Collector", d.path)
 	}
 	return nil
+}
+
+func (d *sqliteDB) size() (int64, error) {
+	var bytes int64
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		info, err := os.Stat(d.path + suffix)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		bytes += info.Size()
+	}
+	return bytes, nil
 }

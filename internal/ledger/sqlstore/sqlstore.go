@@ -10,7 +10,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,8 +33,15 @@ type Options struct {
 	// OnCommit, where set, is called before each commit with the number of updates that it carries; what it returns
 	// is called with the commit's error. Both run on the writer's goroutine and must be quick.
 	OnCommit func(updates int) func(error)
-	// Log is told of migrations; nil is silent.
-	Log *slog.Logger
+}
+
+// Validate finds what is wrong without touching the database.
+func (o Options) Validate() error {
+	d, err := dialectOf(o.Driver)
+	if err != nil {
+		return err
+	}
+	return d.validate(o.DataSource)
 }
 
 // readers bounds the connections that read at the same time.
@@ -78,6 +84,9 @@ func Open(ctx context.Context, now time.Time, opts Options) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := d.validate(opts.DataSource); err != nil {
+		return nil, fmt.Errorf("open the ledger: %w", err)
+	}
 	write, read, err := d.open(ctx, opts.DataSource)
 	if err != nil {
 		return nil, fmt.Errorf("open the ledger: %w", err)
@@ -94,7 +103,7 @@ func Open(ctx context.Context, now time.Time, opts Options) (*Ledger, error) {
 		slots:    make(chan struct{}, readers),
 		changed:  make(chan struct{}),
 	}
-	if err := l.prepare(ctx, now, opts.Log); err != nil {
+	if err := l.prepare(ctx, now); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the ledger: %w", err), read.Close(), write.Close(), d.close())
 	}
 	return l, nil
@@ -108,11 +117,11 @@ func dialectOf(driver Driver) (dialect, error) {
 }
 
 // prepare leaves the writer running, or nothing.
-func (l *Ledger) prepare(ctx context.Context, now time.Time, log *slog.Logger) error {
+func (l *Ledger) prepare(ctx context.Context, now time.Time) error {
 	if err := l.dialect.ours(ctx, l.write); err != nil {
 		return err
 	}
-	if err := migrate(ctx, l.dialect, l.write, log); err != nil {
+	if err := migrate(ctx, l.dialect, l.write); err != nil {
 		return err
 	}
 	s, err := newSession(ctx, l.write, l.dialect)
@@ -132,12 +141,9 @@ func (l *Ledger) prepare(ctx context.Context, now time.Time, log *slog.Logger) e
 	return nil
 }
 
-func migrate(ctx context.Context, d dialect, db *sql.DB, log *slog.Logger) error {
+func migrate(ctx context.Context, d dialect, db *sql.DB) error {
 	kind, files := d.migrations()
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	provider, err := goose.NewProvider(kind, db, files, goose.WithDisableGlobalRegistry(true), goose.WithSlog(log))
+	provider, err := goose.NewProvider(kind, db, files, goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
 	if err != nil {
 		return err
 	}
@@ -193,6 +199,9 @@ func (l *Ledger) Observe(observations map[string]ledger.Observation) { l.observe
 
 // OpenEpisodes is how many episodes are open.
 func (l *Ledger) OpenEpisodes() int { return l.observed.open() }
+
+// Size is how many bytes the database takes on the disk.
+func (l *Ledger) Size() (int64, error) { return l.dialect.size() }
 
 func (l *Ledger) failed(err error) {
 	if err == nil {

@@ -1,0 +1,62 @@
+package alertledgerextension
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/confmap"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger/sqlstore"
+)
+
+// Config says which database holds the ledger, and for how long it remembers.
+type Config struct {
+	// Driver is the kind of database: sqlite.
+	Driver string `mapstructure:"driver"`
+	// DataSource is the database's file. Its directory must exist.
+	DataSource string `mapstructure:"datasource"`
+	// Retention is how long an episode is kept after its end, in Prometheus' notation (90d, 12w, 1y); 0s keeps all.
+	Retention model.Duration `mapstructure:"retention"`
+
+	_ struct{}
+}
+
+var (
+	_ component.Config   = (*Config)(nil)
+	_ confmap.Validator = (*Config)(nil)
+)
+
+// shortestRetention leaves people time to judge what has ended.
+const shortestRetention = time.Hour
+
+func createDefaultConfig() component.Config {
+	return &Config{
+		Driver:     string(sqlstore.SQLite),
+		DataSource: "./alerts.db",
+		Retention:  model.Duration(90 * 24 * time.Hour),
+	}
+}
+
+// Validate checks the configuration without touching the disk.
+func (c *Config) Validate() error {
+	var errs []error
+	if c.Driver == "postgres" {
+		errs = append(errs, fmt.Errorf("driver: postgres is not supported yet: use %s", sqlstore.SQLite))
+	} else if c.Driver != string(sqlstore.SQLite) {
+		errs = append(errs, fmt.Errorf("driver: must be %s (got %q)", sqlstore.SQLite, c.Driver))
+	} else if err := c.options().Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("datasource: %w", err))
+	}
+	if r := time.Duration(c.Retention); r < 0 || 0 < r && r < shortestRetention {
+		errs = append(errs, fmt.Errorf("retention: must be at least %s, or 0s to keep all; a number needs a unit, as in 90d (got %s)",
+			model.Duration(shortestRetention), c.Retention))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) options() sqlstore.Options {
+	return sqlstore.Options{Driver: sqlstore.Driver(c.Driver), DataSource: c.DataSource}
+}

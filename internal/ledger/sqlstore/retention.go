@@ -1,0 +1,61 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+)
+
+// pruneChunk is how many episodes one transaction removes: other updates get their turn in between.
+const pruneChunk = 200
+
+// Episodes go with their events. Those of a group that is open, or still owes something, stay with it.
+const (
+	oldEpisodes = `SELECT id FROM episodes WHERE ended_at > 0 AND ended_at < ?
+AND NOT EXISTS (SELECT 1 FROM page_groups g WHERE g.id = episodes.group_id AND (g.closed_at = 0 OR g.due_at > 0))
+ORDER BY ended_at LIMIT ?`
+
+	oldGroups = `SELECT id FROM page_groups WHERE closed_at > 0 AND closed_at < ? AND due_at = 0
+AND NOT EXISTS (SELECT 1 FROM episodes e WHERE e.group_id = page_groups.id) ORDER BY closed_at LIMIT ?`
+
+	// A settled delivery goes when nothing is left of its topic, be that a group or a digest.
+	oldTopics = `SELECT DISTINCT topic FROM deliveries WHERE ready_at IS NULL AND ordered_at < ?
+AND NOT EXISTS (SELECT 1 FROM page_groups g WHERE g.id = deliveries.topic)
+AND NOT EXISTS (SELECT 1 FROM page_groups g WHERE g.digest_id = deliveries.topic AND g.digest_id <> '')
+LIMIT ?`
+)
+
+// Prune removes what ended before a time: episodes with their events, then the groups and deliveries that nothing
+// refers to any more. It returns the number of episodes removed. Counters and histograms stay.
+func (l *Ledger) Prune(ctx context.Context, now, before time.Time) (removed int, err error) {
+	for _, part := range []struct {
+		find, remove string
+		count        *int
+	}{
+		{oldEpisodes, "DELETE FROM episodes WHERE id = ?", &removed},
+		{oldGroups, "DELETE FROM page_groups WHERE id = ?", new(int)},
+		{oldTopics, "DELETE FROM deliveries WHERE topic = ? AND ready_at IS NULL", new(int)},
+	} {
+		for {
+			var old []string
+			err := l.submit(ctx, now, func(t *tx) (err error) {
+				if old, err = list(t, scanText, part.find, nanos(before), pruneChunk); err != nil {
+					return err
+				}
+				for _, key := range old {
+					if err := t.write(part.remove, key); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				return removed, err
+			}
+			*part.count += len(old)
+			if len(old) < pruneChunk {
+				break
+			}
+		}
+	}
+	return removed, nil
+}
