@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -93,7 +94,18 @@ func countMarks(content []byte) int {
 
 var yamlLine = regexp.MustCompile(`^(?:yaml: )?line (\d+): `)
 
-// syntaxError gives the YAML library's error the form of ours.
+// countedFromZero are the YAML library's errors whose lines it counts from 0: those of its parser, not of its scanner.
+var countedFromZero = []string{
+	"did not find expected <document start>",
+	"did not find expected node content",
+	"did not find expected '-' indicator",
+	"did not find expected key",
+	"did not find expected ',' or ']'",
+	"did not find expected ',' or '}'",
+}
+
+// syntaxError gives the YAML library's error the form of ours. The line is that where the list or mapping in question
+// begins; the library does not tell more.
 func syntaxError(path string, err error) *Error {
 	p := Position{File: path, Line: 1, Column: 1}
 	text := err.Error()
@@ -102,6 +114,9 @@ func syntaxError(path string, err error) *Error {
 			p.Line = line
 		}
 		text = text[len(m[0]):]
+		if slices.Contains(countedFromZero, text) {
+			p.Line++
+		}
 	}
 	return &Error{Position: p, Msg: "cannot be read as YAML: " + strings.TrimPrefix(text, "yaml: ")}
 }

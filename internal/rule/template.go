@@ -26,7 +26,13 @@ const variables = `{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{
 
 // templates are a rule's labels and annotations, ready to be expanded.
 type templates struct {
-	labels, annotations []text
+	// texts are the labels, then the annotations, each in the order of their names.
+	texts  []text
+	labels int
+	// joined are the templates of texts that are not plain, in one, so that an alert costs one parser and not ten; ""
+	// where they must stay apart.
+	joined string
+	count  int
 }
 
 // text is the template of one label or annotation.
@@ -36,8 +42,25 @@ type text struct {
 	plain bool
 }
 
+// separator stands between joined templates. What values put into the result does not matter: with one separator more
+// than expected the templates are expanded one by one.
+const separator = "\x00\x1e\x00"
+
 func newTemplates(r *Rule) templates {
-	return templates{labels: textsOf(r.Labels), annotations: textsOf(r.Annotations)}
+	labels := textsOf(r.Labels)
+	t := templates{texts: append(labels, textsOf(r.Annotations)...), labels: len(labels)}
+	var parts []string
+	for i := range t.texts {
+		if !t.texts[i].plain {
+			parts = append(parts, t.texts[i].template)
+		}
+	}
+	t.count = len(parts)
+	joined := strings.Join(parts, separator+variables)                                            // each part begins with the variables as they were
+	if t.count > 1 && !strings.Contains(joined, "define") && !strings.Contains(joined, "block") { // two may define one name
+		t.joined = joined
+	}
+	return t
 }
 
 func textsOf(m map[string]string) []text {
@@ -57,29 +80,38 @@ func textsOf(m map[string]string) []text {
 // and now is what the function `now` returns. A template that fails becomes a text that says so. Every text is valid
 // UTF-8 of at most 4 KiB. A label whose value becomes empty is none.
 func (r *Rule) Expand(series map[string]string, value float64, external map[string]string, now time.Time) (labels, annotations map[string]string) {
-	e := expansion{
-		name: "__alert_" + r.Name,
-		now:  model.TimeFromUnixNano(now.UnixNano()),
-		data: template.AlertTemplateData(series, external, "", promql.Sample{F: value}),
-	}
-	labels = make(map[string]string, len(series)+len(r.templates.labels))
+	t := &r.templates
+	labels = make(map[string]string, len(series)+t.labels)
 	for name, v := range series {
 		if name != model.MetricNameLabel {
 			labels[name] = v
 		}
 	}
-	for i := range r.templates.labels {
-		t := &r.templates.labels[i]
-		if v := e.expand(t); v != "" {
-			labels[t.name] = v
-		} else {
-			delete(labels, t.name)
-		}
+	annotations = make(map[string]string, len(t.texts)-t.labels)
+	e := expansion{
+		name: "__alert_" + r.Name,
+		now:  model.TimeFromUnixNano(now.UnixNano()),
+		data: template.AlertTemplateData(series, external, "", promql.Sample{F: value}),
 	}
-	annotations = make(map[string]string, len(r.templates.annotations))
-	for i := range r.templates.annotations {
-		t := &r.templates.annotations[i]
-		annotations[t.name] = e.expand(t)
+	together := e.together(t)
+	for i := range t.texts {
+		one := &t.texts[i]
+		v := one.template
+		switch {
+		case one.plain:
+		case together != nil:
+			v, together = cut(together[0]), together[1:]
+		default:
+			v = e.alone(v)
+		}
+		switch {
+		case i >= t.labels:
+			annotations[one.name] = v
+		case v == "":
+			delete(labels, one.name)
+		default:
+			labels[one.name] = v
+		}
 	}
 	return labels, annotations
 }
@@ -91,11 +123,24 @@ type expansion struct {
 	data any
 }
 
-func (e *expansion) expand(t *text) string {
-	if t.plain {
-		return t.template
+// together expands the joined templates; nil where that is not possible.
+func (e *expansion) together(t *templates) []string {
+	if t.joined == "" {
+		return nil
 	}
-	result, err := e.expander(t.template).Expand()
+	result, err := e.expander(t.joined).Expand()
+	if err != nil {
+		return nil // which one failed shows when each is alone
+	}
+	parts := strings.Split(result, separator)
+	if len(parts) != t.count {
+		return nil
+	}
+	return parts
+}
+
+func (e *expansion) alone(template string) string {
+	result, err := e.expander(template).Expand()
 	if err != nil {
 		result = fmt.Sprintf("<error expanding template: %s>", err)
 	}

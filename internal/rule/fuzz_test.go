@@ -1,0 +1,62 @@
+package rule
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+)
+
+// FuzzLoadFile holds for any bytes: no panic, every error with a position and a message, and what loads can be
+// combined, reviewed, hashed and expanded.
+func FuzzLoadFile(f *testing.F) {
+	files, err := filepath.Glob("testdata/*/*.yaml")
+	require.NoError(f, err)
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		require.NoError(f, err)
+		f.Add(content)
+	}
+	f.Add([]byte("groups: &a [*a]"))
+	f.Add([]byte("a: &a\n  b: {<<: *a}\n"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		groups, err := LoadFile("f.yaml", content, Defaults{})
+		if err != nil {
+			var errs Errors
+			if !errors.As(err, &errs) || len(errs) == 0 || groups != nil {
+				t.Fatalf("%T, %d groups: %v", err, len(groups), err)
+			}
+			for _, e := range errs {
+				if e.File != "f.yaml" || e.Line < 1 || e.Column < 1 || e.Msg == "" || !utf8.ValidString(e.Error()) {
+					t.Fatalf("%+v", e)
+				}
+			}
+			return
+		}
+		set, err := Combine(groups)
+		if err != nil {
+			t.Fatalf("one file alone must combine: %v", err)
+		}
+		for _, w := range set.Warnings() {
+			if w.Line < 1 || w.Msg == "" {
+				t.Fatalf("%+v", w)
+			}
+		}
+		for _, r := range set.Rules() {
+			if r.Name == "" || r.Group == "" || r.Owner == "" || r.Metric == "" || len(r.Tiers) == 0 || r.NoData.HoldFor <= 0 {
+				t.Fatalf("%+v", r)
+			}
+			labels, annotations := r.Expand(map[string]string{"a": "b"}, 1, nil, now)
+			for _, texts := range []map[string]string{labels, annotations} {
+				for name, text := range texts {
+					if len(text) > maxExpanded || !utf8.ValidString(text) {
+						t.Fatalf("%s: %q", name, text)
+					}
+				}
+			}
+		}
+	})
+}
