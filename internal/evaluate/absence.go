@@ -151,7 +151,7 @@ func (e *Evaluator) repeat(r *ruleState, now time.Time, elapsed int64) {
 			continue
 		}
 		if elapsed-a.emitted >= int64(e.opts.ResendInterval) {
-			e.say(a, now)
+			e.say(a, now, true)
 		}
 	}
 }

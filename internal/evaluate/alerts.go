@@ -158,7 +158,7 @@ func (e *Evaluator) refresh(a *alertState, reason alert.Reason, now time.Time) {
 		a.ended = e.elapsed(now)
 		a.said.State, a.said.Reason = alert.Inactive, reason
 	}
-	e.say(a, now)
+	e.say(a, now, false)
 	if wasFiring || isFiring {
 		e.shardOf(a.id).keep(a, isFiring)
 		e.queue.store(shardIndex(a.id))
@@ -166,7 +166,7 @@ func (e *Evaluator) refresh(a *alertState, reason alert.Reason, now time.Time) {
 }
 
 // say queues the alert as it is now.
-func (e *Evaluator) say(a *alertState, now time.Time) {
+func (e *Evaluator) say(a *alertState, now time.Time, repeated bool) {
 	before := a.said
 	if a.state != alert.Inactive {
 		a.said = e.describe(a, now)
@@ -182,7 +182,7 @@ func (e *Evaluator) say(a *alertState, now time.Time) {
 		e.queue.emit(Emission{Alert: stale, Stale: true})
 	}
 	a.emitted = e.elapsed(now)
-	e.queue.emit(Emission{Alert: a.said})
+	e.queue.emit(Emission{Alert: a.said, Repeated: repeated})
 }
 
 // sameSeries reports whether two states of an alert have the same attributes.

@@ -67,6 +67,7 @@ type Evaluator struct {
 	queue          queue
 	shards         [Shards]shard
 	announce       announcer
+	problems       atomic.Pointer[[]Problem]
 }
 
 // New returns an evaluator of set. now is the start: nothing is concluded from absence before a rule's own time since.
@@ -151,6 +152,8 @@ type Emission struct {
 	alert.Alert
 	// Stale ends the series of an attribute set that the alert no longer has.
 	Stale bool
+	// Repeated says that nothing changed since the state was last said: of all points it can best be spared.
+	Repeated bool
 }
 
 // Shards is the number of parts in which state is stored. It is part of the storage's format.

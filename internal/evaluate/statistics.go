@@ -127,6 +127,14 @@ const (
 	ProblemWhere           ProblemKind = "where_error"
 )
 
+// LastProblems returns what the last call of Problems returned, for readers without a clock.
+func (e *Evaluator) LastProblems() []Problem {
+	if p := e.problems.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
 // Problems returns the problems that stand now, ordered by group, rule and kind.
 func (e *Evaluator) Problems(now time.Time) []Problem {
 	e.mu.RLock()
@@ -139,6 +147,7 @@ func (e *Evaluator) Problems(now time.Time) []Problem {
 	slices.SortFunc(problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Kind, b.Kind))
 	})
+	e.problems.Store(&problems)
 	return problems
 }
 

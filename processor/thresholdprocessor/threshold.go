@@ -1,0 +1,142 @@
+package thresholdprocessor
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/processor"
+	"go.uber.org/zap"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/evaluate"
+)
+
+// tickInterval is how often time alone is judged: absence, repetition, and whether a rule file changed.
+const tickInterval = time.Second
+
+// threshold is the processor. It reads the clock; nothing below it does.
+type threshold struct {
+	cfg    *Config
+	id     component.ID
+	logger *zap.Logger
+	next   consumer.Metrics
+	tell   *telemetry
+
+	evaluator *evaluate.Evaluator
+	rules     *ruleSource
+	states    *stateStore // nil without storage
+	out       *outbox
+
+	// committing makes taking, storing and queueing what was judged one step.
+	committing sync.Mutex
+
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+func newThreshold(set processor.Settings, cfg *Config, next consumer.Metrics) (*threshold, error) {
+	tell, err := newTelemetry(set.TelemetrySettings)
+	if err != nil {
+		return nil, err
+	}
+	return &threshold{cfg: cfg, id: set.ID, logger: set.Logger, next: next, tell: tell, out: newOutbox(next, tell, set.Logger)}, nil
+}
+
+// Capabilities implements consumer.Metrics: breaching points are tagged in place.
+func (*threshold) Capabilities() consumer.Capabilities {
+	return consumer.Capabilities{MutatesData: true}
+}
+
+// Start reads the rules, brings back stored state and starts the clock.
+func (t *threshold) Start(ctx context.Context, host component.Host) error {
+	rules, set, err := newRuleSource(t.cfg, t.logger, t.tell)
+	if err != nil {
+		return err
+	}
+	t.rules = rules
+	now := time.Now()
+	evaluator := evaluate.New(set, t.cfg.options(), now)
+	if t.cfg.Storage != nil {
+		if t.states, err = openStates(ctx, host, *t.cfg.Storage, t.id, evaluator, t.logger, t.tell); err != nil {
+			return err
+		}
+		if err := t.states.restore(ctx, now); err != nil {
+			return err
+		}
+	}
+	t.evaluator = evaluator
+	if err := t.tell.observe(evaluator, t.out); err != nil {
+		return err
+	}
+	// Not Start's context: it ends when Start returns.
+	running, stop := context.WithCancel(context.Background())
+	t.stop = stop
+	if t.states != nil {
+		t.done.Go(func() { t.states.run(running) })
+	}
+	t.done.Go(func() { t.run(running) })
+	return nil
+}
+
+// Shutdown stops the clock and stores what there is.
+func (t *threshold) Shutdown(ctx context.Context) error {
+	defer t.tell.shutdown()
+	if t.stop == nil {
+		return nil
+	}
+	t.commit(ctx)
+	t.out.flush(ctx)
+	t.stop()
+	t.done.Wait()
+	if t.states != nil {
+		return t.states.close(ctx, time.Now())
+	}
+	return nil
+}
+
+// ConsumeMetrics judges a batch, stores and sends what that changed, and passes the batch on. Its error is the next
+// consumer's about the batch alone: nothing of ours can fail it.
+func (t *threshold) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
+	if t.evaluator.Judge(md, time.Now()) {
+		t.commit(ctx)
+		t.out.flush(ctx)
+	}
+	return t.next.ConsumeMetrics(ctx, md)
+}
+
+// commit hands over what was judged: stored first, then queued to be sent. A batch that finds nothing has been served by
+// another that came before it.
+func (t *threshold) commit(ctx context.Context) {
+	t.committing.Lock()
+	defer t.committing.Unlock()
+	r := t.evaluator.Take()
+	if t.states != nil && len(r.Shards) > 0 {
+		t.states.save(ctx, r.Shards)
+	}
+	t.out.push(r.Emissions)
+}
+
+func (t *threshold) run(ctx context.Context) {
+	ticker := time.NewTicker(tickInterval)
+	defer ticker.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := time.Now()
+		if n%reloadTicks == 0 {
+			if set := t.rules.poll(); set != nil {
+				t.evaluator.Reload(set, now)
+			}
+		}
+		t.evaluator.Tick(now)
+		t.commit(ctx)
+		t.out.flush(ctx)
+		t.tell.problems(t.logger, t.evaluator.Problems(now))
+	}
+}
