@@ -54,6 +54,9 @@ const (
 	AttrEpisodeID        = "alert.episode.id"
 	AttrStep             = "alert.step"
 	AttrBy               = "alert.by"
+	AttrNote             = "alert.note"
+	AttrReceiver         = "alert.receiver" // who was told, on alert.paged and alert.escalated
+	AttrFrom             = "alert.from"     // the value before a change, on alert events
 )
 
 // Names of alert events, as the event name of a log record.
