@@ -59,6 +59,7 @@ func Snooze(tx Tx, episodeID string, until time.Time, by, note string) error {
 	if !e.Open() {
 		return ErrEnded
 	}
+	until = until.UTC().Round(0)
 	if !until.After(tx.Now()) {
 		return ErrPast
 	}
@@ -66,9 +67,9 @@ func Snooze(tx Tx, episodeID string, until time.Time, by, note string) error {
 		return nil
 	}
 	event := e.event(alert.EventSnoozed)
-	event.By, event.Note, event.Reason = by, note, until.UTC().Format(time.RFC3339)
+	event.By, event.Note, event.Reason = by, note, until.Format(time.RFC3339)
 	if !e.SnoozedUntil.IsZero() {
-		event.From = e.SnoozedUntil.UTC().Format(time.RFC3339)
+		event.From = e.SnoozedUntil.Format(time.RFC3339)
 	}
 	e.SnoozedUntil, e.SnoozedBy = until, by
 	return write(tx, e, []*Event{event}, nil)

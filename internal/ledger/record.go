@@ -57,7 +57,7 @@ func Record(tx Tx, a *alert.Alert) (ChangeKind, *Episode, error) {
 	if a.State == alert.Inactive {
 		last.JudgedAt, last.SeenAt = a.Time, tx.Now()
 		last.observe(a)
-		return Ended, last, end(tx, last, a.Reason, "", "")
+		return Ended, last, end(tx, last, endReason(a), "", "")
 	}
 	kind, err := follow(tx, last, a)
 	return kind, last, err
@@ -77,12 +77,28 @@ func open(a *alert.Alert, now time.Time) *Episode {
 	}
 	e := &Episode{
 		ID: newID(now), AlertID: a.ID, RuleGroup: a.Group, Rule: a.Rule, Owner: a.Owner,
-		Severity: a.Severity, Highest: a.Severity, Labels: a.Labels, Reason: a.Reason,
+		Severity: a.Severity, Highest: a.Severity, Reason: openReason(a),
 		StartsAt: starts, StartedAt: a.Start, JudgedAt: a.Time, SeenAt: now, OpenedAt: now, RaisedAt: now,
 	}
 	e.describe(a)
 	e.observe(a)
 	return e
+}
+
+// openReason and endReason keep to the reasons that a firing and an ended alert can have, whatever a sender says.
+func openReason(a *alert.Alert) alert.Reason {
+	if a.Reason == alert.ReasonNoData {
+		return alert.ReasonNoData
+	}
+	return alert.ReasonThreshold
+}
+
+func endReason(a *alert.Alert) alert.Reason {
+	switch a.Reason {
+	case alert.ReasonSeriesGone, alert.ReasonRuleRemoved:
+		return a.Reason
+	}
+	return alert.ReasonRecovered
 }
 
 // describe takes over what a judgement says beyond identity and numbers.
@@ -138,7 +154,7 @@ func follow(tx Tx, e *Episode, a *alert.Alert) (ChangeKind, error) {
 	firing := a.State == alert.Firing
 	reason := e.Reason
 	if !e.LostAt.IsZero() || firing {
-		reason = a.Reason
+		reason = openReason(a)
 	}
 	e.LostAt = time.Time{}
 	if reason != before.Reason || !before.LostAt.IsZero() {

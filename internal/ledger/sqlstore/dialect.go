@@ -13,12 +13,10 @@ import (
 type dialect interface {
 	// validate checks a data source without opening it.
 	validate(dataSource string) error
-	// open returns the pool for the writer and the one for readers; they may be the same.
+	// open refuses a database that something else made, before it touches it. It returns the pool for the writer and the one for readers; they may be the same.
 	open(ctx context.Context, dataSource string) (write, read *sql.DB, err error)
 	// migrations are the schema's versions, and goose's name of the database.
 	migrations() (goose.Dialect, fs.FS)
-	// ours refuses a database that something else made.
-	ours(ctx context.Context, db *sql.DB) error
 	// begin starts a transaction that sees one state; beginWrite one that no other writer can overtake.
 	begin() string
 	beginWrite() string
@@ -31,6 +29,8 @@ type dialect interface {
 	// conflict reports a broken uniqueness, orphan a reference to something that does not exist.
 	conflict(err error) bool
 	orphan(err error) bool
+	// broken reports that the database could not do its work, whatever it was asked.
+	broken(err error) bool
 	// explain says what a person can do about an error of the database.
 	explain(err error) error
 	// present reports whether the database is still the one that was opened.

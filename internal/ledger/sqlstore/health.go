@@ -29,8 +29,11 @@ func (l *Ledger) Healthy(ctx context.Context) error {
 	if err == nil || errors.Is(err, errProbed) {
 		return nil
 	}
-	if ctx.Err() != nil && last != nil {
-		return fmt.Errorf("%w; before: %w", err, last.err)
+	if ctx.Err() != nil {
+		err = fmt.Errorf("the ledger does not answer: %w", err)
+		if last != nil {
+			err = fmt.Errorf("%w; before: %w", err, last.err)
+		}
 	}
 	return err
 }

@@ -8,20 +8,21 @@ import (
 // pruneChunk is how many episodes one transaction removes: other updates get their turn in between.
 const pruneChunk = 200
 
-// Episodes go with their events. Those of a group that is open, or still owes something, stay with it.
+// Episodes go with their events, groups with nothing left in them, and deliveries whose topic, a group or a digest, has
+// gone. What belongs to a group that is open or was closed recently stays with it. A destination that could not be told
+// of an end for the whole retention is not told any more.
 const (
-	oldEpisodes = `SELECT id FROM episodes WHERE ended_at > 0 AND ended_at < ?
-AND NOT EXISTS (SELECT 1 FROM page_groups g WHERE g.id = episodes.group_id AND (g.closed_at = 0 OR g.due_at > 0))
-ORDER BY ended_at LIMIT ?`
+	oldEpisodes = `SELECT id FROM episodes WHERE ended_at > 0 AND ended_at < ?1
+AND NOT EXISTS (SELECT 1 FROM page_groups g WHERE g.id = episodes.group_id AND (g.closed_at = 0 OR g.closed_at >= ?1))
+ORDER BY ended_at LIMIT ?2`
 
-	oldGroups = `SELECT id FROM page_groups WHERE closed_at > 0 AND closed_at < ? AND due_at = 0
-AND NOT EXISTS (SELECT 1 FROM episodes e WHERE e.group_id = page_groups.id) ORDER BY closed_at LIMIT ?`
+	oldGroups = `SELECT id FROM page_groups WHERE closed_at > 0 AND closed_at < ?1
+AND NOT EXISTS (SELECT 1 FROM episodes e WHERE e.group_id = page_groups.id) ORDER BY closed_at LIMIT ?2`
 
-	// A settled delivery goes when nothing is left of its topic, be that a group or a digest.
-	oldTopics = `SELECT DISTINCT topic FROM deliveries WHERE ready_at IS NULL AND ordered_at < ?
+	oldTopics = `SELECT DISTINCT topic FROM deliveries WHERE ordered_at < ?1
 AND NOT EXISTS (SELECT 1 FROM page_groups g WHERE g.id = deliveries.topic)
 AND NOT EXISTS (SELECT 1 FROM page_groups g WHERE g.digest_id = deliveries.topic AND g.digest_id <> '')
-LIMIT ?`
+LIMIT ?2`
 )
 
 // Prune removes what ended before a time: episodes with their events, then the groups and deliveries that nothing
@@ -33,7 +34,7 @@ func (l *Ledger) Prune(ctx context.Context, now, before time.Time) (removed int,
 	}{
 		{oldEpisodes, "DELETE FROM episodes WHERE id = ?", &removed},
 		{oldGroups, "DELETE FROM page_groups WHERE id = ?", new(int)},
-		{oldTopics, "DELETE FROM deliveries WHERE topic = ? AND ready_at IS NULL", new(int)},
+		{oldTopics, "DELETE FROM deliveries WHERE topic = ?", new(int)},
 	} {
 		for {
 			var old []string

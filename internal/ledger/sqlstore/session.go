@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 )
 
@@ -26,6 +27,12 @@ func (s *session) close() error {
 		_ = statement.Close() // the connection goes too
 	}
 	return s.conn.Close()
+}
+
+// discard closes the connection itself instead of giving it back: its transaction ends with it.
+func (s *session) discard() error {
+	_ = s.conn.Raw(func(any) error { return driver.ErrBadConn })
+	return s.close()
 }
 
 // prepared returns the statement for a query. Queries are built from constants, so that their number is bounded.

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"embed"
 	"errors"
 	"fmt"
@@ -41,36 +42,110 @@ func (d *sqliteDB) validate(path string) error {
 }
 
 func (d *sqliteDB) open(ctx context.Context, path string) (write, read *sql.DB, err error) {
-	if path, err = filepath.Abs(path); err != nil {
+	if d.path, err = filepath.Abs(path); err != nil {
 		return nil, nil, err
 	}
-	d.path = path
-	if write, err = sql.Open("sqlite", sqliteDSN(path, "synchronous(FULL)", "foreign_keys(1)", "journal_mode(WAL)",
-		"journal_size_limit(67108864)", "cache_size(-32768)", "temp_store(MEMORY)")); err != nil {
+	if err := d.create(); err != nil {
+		return nil, nil, err
+	}
+	marked, err := d.ours(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	write, err = d.pool(ctx, "", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+		"journal_size_limit(67108864)", "cache_size(-32768)", "temp_store(MEMORY)")
+	if err != nil {
 		return nil, nil, err
 	}
 	write.SetMaxOpenConns(1)
-	if err = write.PingContext(ctx); err != nil {
-		return nil, nil, errors.Join(d.explain(err), write.Close())
+	if !marked { // before the first table, so that a file with any of ours in it is marked
+		if _, err := write.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", sqliteID)); err != nil {
+			return nil, nil, errors.Join(d.explain(err), write.Close())
+		}
 	}
-	if d.opened, err = os.Stat(path); err != nil {
-		return nil, nil, errors.Join(err, write.Close())
-	}
-	if read, err = sql.Open("sqlite", sqliteDSN(path, "query_only(1)", "cache_size(-8192)", "temp_store(MEMORY)")); err != nil {
+	read, err = d.pool(ctx, "", "query_only(1)", "cache_size(-8192)", "temp_store(MEMORY)")
+	if err != nil {
 		return nil, nil, errors.Join(err, write.Close())
 	}
 	return write, read, nil
 }
 
+// create makes the file where there is none, readable for nobody else: it holds secrets made at the first start.
+// SQLite gives the files beside it the same mode.
+func (d *sqliteDB) create() (err error) {
+	if d.opened, err = os.Stat(d.path); err == nil {
+		if d.opened.IsDir() {
+			return fmt.Errorf("%s is a directory: name a file", d.path)
+		}
+		return nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := os.OpenFile(d.path, os.O_CREATE|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the directory does not exist: make it, or name a file in another one: %w", err)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("the Collector's user needs write access to the directory: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if d.opened, err = file.Stat(); err != nil {
+		return err
+	}
+	if directory, err := os.Open(filepath.Dir(d.path)); err == nil {
+		_ = directory.Sync() // so that the file outlives a power failure; not every system lets a directory be synced
+		_ = directory.Close()
+	}
+	return nil
+}
+
+// ours lets an empty file pass, and a ledger, which is marked. It only reads: nothing of a file that is not ours is changed.
+func (d *sqliteDB) ours(ctx context.Context) (marked bool, err error) {
+	db, err := d.pool(ctx, "ro")
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	var id, tables int64
+	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
+		return false, d.explain(err)
+	}
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master").Scan(&tables); err != nil {
+		return false, d.explain(err)
+	}
+	if id != sqliteID && (id != 0 || tables != 0) {
+		return false, fmt.Errorf("%s is a database of another program: name a file of the ledger's own", d.path)
+	}
+	return id == sqliteID, nil
+}
+
+func (d *sqliteDB) pool(ctx context.Context, mode string, pragmas ...string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", sqliteDSN(d.path, mode, pragmas...))
+	if err != nil {
+		return nil, err
+	}
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(d.explain(err), db.Close())
+	}
+	return db, nil
+}
+
 // sqliteDSN escapes the path, so that a `?`, `#` or `%` in it stays part of it. busy_timeout comes first: the other
 // pragmas may have to wait for a lock themselves.
-func sqliteDSN(path string, pragmas ...string) string {
+func sqliteDSN(path, mode string, pragmas ...string) string {
 	slashed := filepath.ToSlash(path)
 	if runtime.GOOS == "windows" {
 		slashed = "/" + slashed
 	}
 	u := url.URL{Scheme: "file", Path: slashed}
 	query := url.Values{"_pragma": append([]string{"busy_timeout(5000)"}, pragmas...)}
+	if mode != "" {
+		query.Set("mode", mode)
+	}
 	return u.String() + "?" + query.Encode()
 }
 
@@ -80,27 +155,6 @@ func (d *sqliteDB) migrations() (goose.Dialect, fs.FS) {
 		panic(err) // the path is a constant
 	}
 	return goose.DialectSQLite3, sub
-}
-
-// ours lets an empty file pass and marks it; the mark is committed before the first table is made.
-func (d *sqliteDB) ours(ctx context.Context, db *sql.DB) error {
-	var id, tables int64
-	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
-		return d.explain(err)
-	}
-	if id == sqliteID {
-		return nil
-	}
-	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master").Scan(&tables); err != nil {
-		return d.explain(err)
-	}
-	if id != 0 || tables != 0 {
-		return fmt.Errorf("%s is a database of another program: name a file of the ledger's own", d.path)
-	}
-	if _, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", sqliteID)); err != nil {
-		return d.explain(err)
-	}
-	return nil
 }
 
 func (d *sqliteDB) begin() string                    { return "BEGIN" }
@@ -127,6 +181,19 @@ func (d *sqliteDB) conflict(err error) bool {
 
 func (d *sqliteDB) orphan(err error) bool {
 	return sqliteCode(err) == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
+}
+
+func (d *sqliteDB) broken(err error) bool {
+	switch sqliteCode(err) & 0xff {
+	case 0, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE:
+		return lost(err)
+	}
+	return true
+}
+
+// lost reports that the connection has gone.
+func lost(err error) bool {
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone)
 }
 
 // explain adds what to do to the errors that an operator meets.

@@ -118,9 +118,6 @@ func dialectOf(driver Driver) (dialect, error) {
 
 // prepare leaves the writer running, or nothing.
 func (l *Ledger) prepare(ctx context.Context, now time.Time) error {
-	if err := l.dialect.ours(ctx, l.write); err != nil {
-		return err
-	}
 	if err := migrate(ctx, l.dialect, l.write); err != nil {
 		return err
 	}

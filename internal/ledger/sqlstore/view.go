@@ -29,7 +29,7 @@ func (l *Ledger) View(ctx context.Context, now time.Time, fn func(ledger.Tx) err
 	defer func() {
 		// A session whose transaction cannot be ended is not used again.
 		if s.run("ROLLBACK") != nil {
-			_ = s.close()
+			_ = s.discard()
 			return
 		}
 		l.sessions <- s

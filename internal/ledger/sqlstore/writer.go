@@ -2,8 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -89,7 +87,7 @@ func contained(t *tx, fn func(*tx) error) (err error) {
 func (l *Ledger) writeAll(s *session) {
 	defer close(l.stopped)
 	w := &writer{ledger: l, session: s}
-	defer w.drop()
+	defer w.release()
 	for {
 		select {
 		case r := <-l.requests:
@@ -185,6 +183,8 @@ func (w *writer) next() error {
 		}
 		w.results = w.results[:0]
 		return w.begin(true)
+	case w.ledger.dialect.broken(err):
+		return err // the next one would only find the same, perhaps after the same wait
 	case t.wrote:
 		// Some failures have rolled the whole transaction back already; then there is no savepoint to return to.
 		if w.session.run("ROLLBACK TO "+savepoint) != nil || w.session.run("RELEASE "+savepoint) != nil {
@@ -235,9 +235,8 @@ func (w *writer) commit() error {
 // abandon gives up the group's transaction. Who had failed keeps that error; all others get the group's, since what
 // they did, and what they read of each other, is undone.
 func (w *writer) abandon(err error) {
-	if w.session != nil && w.session.run("ROLLBACK") != nil && lost(err) {
-		w.drop()
-	}
+	// Whether the transaction is still open after its failure depends on the failure; without its connection it is not.
+	w.drop()
 	err = fmt.Errorf("write the ledger: %w", w.ledger.dialect.explain(err))
 	w.ledger.failed(err)
 	for i := range w.results {
@@ -250,14 +249,15 @@ func (w *writer) abandon(err error) {
 	}
 }
 
-// lost reports that the connection cannot be used any more.
-func lost(err error) bool {
-	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone)
-}
-
 func (w *writer) drop() {
 	if w.session != nil {
-		_ = w.session.close() // it is of no further use either way
+		_ = w.session.discard() // it is of no further use either way
 		w.session = nil
+	}
+}
+
+func (w *writer) release() {
+	if w.session != nil {
+		_ = w.session.close()
 	}
 }

@@ -106,7 +106,7 @@ CREATE TABLE deliveries (
     PRIMARY KEY (topic, destination)
 );
 CREATE INDEX deliveries_due ON deliveries (tier, ready_at) WHERE ready_at IS NOT NULL;
-CREATE INDEX deliveries_settled ON deliveries (ordered_at) WHERE ready_at IS NULL;
+CREATE INDEX deliveries_in_time ON deliveries (ordered_at);
 
 CREATE TABLE events (
     -- AUTOINCREMENT: a number is never used again, even after retention has removed the newest event
