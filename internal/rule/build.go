@@ -29,7 +29,7 @@ func (d *decoder) rule(f field, g *Group) *Rule {
 	r := &Rule{Group: g.Name, Position: f.position()}
 
 	alertName, isAlert := m.lookup("alert")
-	record, isRecord := m.lookup("record")
+	record, isRecord := m.get("record")
 	switch {
 	case isAlert && isRecord:
 		m.key("record").errorf("a rule has either alert or record: remove one")

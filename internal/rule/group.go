@@ -49,11 +49,10 @@ func (d *decoder) result(groups []*Group) ([]*Group, error) {
 	if len(d.errs) == 0 {
 		return groups, nil
 	}
-	if len(d.errs) == maxErrors {
-		last := d.errs[maxErrors-1]
-		last.Msg += fmt.Sprintf(" (only the first %d errors are listed)", maxErrors)
-	}
 	sortByPosition(d.errs)
+	if len(d.errs) == maxErrors {
+		d.errs[maxErrors-1].Msg += fmt.Sprintf(" (only the first %d errors are listed)", maxErrors)
+	}
 	return nil, d.errs
 }
 

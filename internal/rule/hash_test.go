@@ -28,6 +28,11 @@ func TestHashIgnores(t *testing.T) {
 	} {
 		assert.Equal(t, want, load(t, lines).Hash(), name)
 	}
+	zero, err := loadTiers("{low: {above: 0}}")
+	require.NoError(t, err)
+	minusZero, err := loadTiers("{low: {above: -0.0}}")
+	require.NoError(t, err)
+	assert.Equal(t, zero.Hash(), minusZero.Hash(), "no value tells them apart")
 	before, err := LoadFile("a.yaml", []byte(ruleFile("g", "A", "B")), Defaults{})
 	require.NoError(t, err)
 	after, err := LoadFile("b.yaml", []byte("# moved\n"+ruleFile("g", "B", "A")), Defaults{DefaultOwner: "other"})

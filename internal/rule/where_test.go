@@ -72,7 +72,7 @@ func TestWhereAllocates(t *testing.T) {
 			t.Fatal(ok, err)
 		}
 	})
-	assert.LessOrEqual(t, allocs, 2.0)
+	assert.LessOrEqual(t, allocs, 3.0, "two, and one more where the race detector empties pools")
 }
 
 func BenchmarkWhere(b *testing.B) {
