@@ -2,10 +2,7 @@
 // It decides nothing about who is told what, or when.
 package notify
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
 // Message is what one destination is told about one topic.
 type Message struct {
@@ -34,17 +31,6 @@ type Destination struct {
 	Receiver string
 	// SendResolved says that the destination wants to be told of ends (`send_resolved`).
 	SendResolved bool
-}
-
-// Receivers are the built receivers of one document.
-type Receivers struct{}
-
-// Destinations returns the integrations of a receiver in the document's order, and whether it exists.
-func (r *Receivers) Destinations(receiver string) ([]Destination, bool) { panic("being written") }
-
-// Send delivers a message to a destination once; it does not retry. A *SendError says whether trying again makes sense.
-func (r *Receivers) Send(ctx context.Context, destination string, m Message) error {
-	panic("being written")
 }
 
 // SendError is a failed delivery.
