@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -80,7 +81,8 @@ type connections struct {
 }
 
 func (c *connections) add(conn net.Conn) net.Conn {
-	b := &bounded{Conn: conn, left: maxResponse, all: c}
+	b := &bounded{Conn: conn, all: c}
+	b.left.Store(maxResponse)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.open[b] = struct{}{}
@@ -109,7 +111,7 @@ const maxResponse = 96 << 10
 // bounded is a connection whose far side cannot make us read without end.
 type bounded struct {
 	net.Conn
-	left int
+	left atomic.Int64 // an HTTP client reads and writes at the same time
 	all  *connections
 }
 
@@ -121,17 +123,18 @@ func (b *bounded) Close() error {
 
 // Read implements net.Conn.
 func (b *bounded) Read(p []byte) (int, error) {
-	if b.left <= 0 {
+	left := b.left.Load()
+	if left <= 0 {
 		return 0, fmt.Errorf("the response is larger than %d bytes", maxResponse)
 	}
-	n, err := b.Conn.Read(p[:min(len(p), b.left)])
-	b.left -= n
+	n, err := b.Conn.Read(p[:min(int64(len(p)), left)])
+	b.left.Add(-int64(n))
 	return n, err
 }
 
 // Write implements net.Conn: a new request may be answered again.
 func (b *bounded) Write(p []byte) (int, error) {
-	b.left = maxResponse
+	b.left.Store(maxResponse)
 	return b.Conn.Write(p)
 }
 
