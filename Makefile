@@ -1,0 +1,81 @@
+# otelcol-escalation: `make help` explains the targets.
+
+GO        ?= go
+OCB       := $(GO) run go.opentelemetry.io/collector/cmd/builder@v0.161.0
+LINT      := $(GO) tool -modfile=tools/go.mod golangci-lint
+COLLECTOR := bin/otelcol-escalation
+ALERTCTL  := bin/alertctl
+# Whatever the collector is built from; a change of any of it builds it anew.
+SOURCES   := $(shell find cmd exporter extension internal processor receiver -type f -not -name '*_test.go' -not -path '*/testdata/*' 2>/dev/null) go.mod go.sum builder-config.yaml
+# Packages without the end-to-end tests, which need the binary.
+UNIT      = $(shell $(GO) list ./... | grep -v /e2e$$)
+FUZZTIME  ?= 10s
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## this text
+	@echo 'Targets:'
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: $(COLLECTOR) $(ALERTCTL) ## bin/otelcol-escalation (with the Collector's builder) and bin/alertctl
+
+$(COLLECTOR): $(SOURCES)
+	@mkdir -p bin build
+	CGO_ENABLED=0 $(OCB) --config builder-config.yaml
+	@cp build/otelcol-escalation $@
+
+$(ALERTCTL): $(SOURCES)
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $@ ./cmd/alertctl
+
+.PHONY: run
+run: $(COLLECTOR) ## the demo: model server, collector, pager; MODEL_SERVER=host:port scrapes your own server instead
+	$(GO) run ./examples/demo/run $(COLLECTOR)
+
+.PHONY: test
+test: $(COLLECTOR) ## the whole test suite, end to end included
+	$(GO) test $(UNIT)
+	$(GO) test -count=1 ./e2e
+
+.PHONY: e2e
+e2e: $(COLLECTOR) ## the end-to-end tests alone, with their figures
+	$(GO) test -count=1 -v ./e2e
+
+.PHONY: race
+race: ## the unit tests under the race detector
+	$(GO) test -race $(UNIT)
+
+.PHONY: fuzz
+fuzz: ## every fuzz test for FUZZTIME (10s)
+	@set -e; for file in $$(grep -rl --include='*_test.go' '^func Fuzz' $$(ls -d cmd exporter extension internal processor receiver)); do \
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$file); do \
+			echo "fuzz $$name in $$(dirname $$file)"; \
+			$(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x ./$$(dirname $$file); \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## benchmarks, each peer beside us
+	$(GO) test -run '^$$' -bench . -benchmem ./processor/... ./internal/evaluate ./internal/ledger/... ./internal/notify ./exporter/...
+
+.PHONY: generate
+generate: ## what mdatagen generates
+	$(GO) generate ./...
+
+.PHONY: lint
+lint: ## golangci-lint, pinned in tools/go.mod (the first run builds it: about two minutes)
+	$(LINT) run ./...
+
+.PHONY: validate
+validate: $(COLLECTOR) $(ALERTCTL) ## the collector's own check of every example, and alertctl's of every rule file
+	@./.ci/validate $(COLLECTOR) $(ALERTCTL)
+
+.PHONY: ci
+ci: ## what continuous integration runs
+	@./.ci/steps
+
+.PHONY: clean
+clean: ## what was built
+	rm -rf bin build .run
