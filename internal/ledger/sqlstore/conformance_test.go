@@ -30,3 +30,5 @@ func open(t testing.TB, path string) *sqlstore.Ledger {
 func newFile(t testing.TB) ledgertest.Database { return file(filepath.Join(t.TempDir(), "alerts.db")) }
 
 func TestConformance(t *testing.T) { ledgertest.Run(t, newFile) }
+
+func TestProperties(t *testing.T) { ledgertest.RunProperties(t, newFile) }
