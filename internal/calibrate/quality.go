@@ -1,0 +1,48 @@
+package calibrate
+
+import (
+	"strings"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
+)
+
+// FalsePositives returns the share of false alarms among the episodes that people judged to be real or false. Expected
+// and duplicate ones do not count: they say nothing about the threshold. ok is false where nobody has judged.
+func FalsePositives(verdicts map[ledger.Verdict]int64) (p Proportion, ok bool) {
+	return NewProportion(verdicts[ledger.FalsePositive], verdicts[ledger.FalsePositive]+verdicts[ledger.TruePositive])
+}
+
+// Local is the one person that all callers are who did not authenticate: who can reach the loopback interface can give
+// any name.
+const Local = "local"
+
+const localPrefix = Local + "/"
+
+// LocalPerson returns what a verdict's VerdictBy holds where the caller did not authenticate and called themselves
+// name, which may be empty.
+func LocalPerson(name string) string {
+	if name == "" || name == Local {
+		return Local
+	}
+	return localPrefix + name
+}
+
+// Authenticated returns what a verdict's VerdictBy holds for an authenticated subject: the subject, unless it could be
+// taken for a caller that did not authenticate.
+func Authenticated(subject string) string {
+	if Person(subject) == Local {
+		return "authenticated/" + subject
+	}
+	return subject
+}
+
+// Person returns whom a verdict counts for, in every statistic that counts people.
+func Person(verdictBy string) string {
+	if strings.HasPrefix(verdictBy, localPrefix) {
+		return Local
+	}
+	return verdictBy
+}
+
+// Name returns what a VerdictBy is shown as: the name that the person gave.
+func Name(verdictBy string) string { return strings.TrimPrefix(verdictBy, localPrefix) }

@@ -1,0 +1,135 @@
+package web
+
+import (
+	"context"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
+)
+
+// browser starts a Chromium of its own. Where there is none the test is skipped, but not under CI.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		const missing = "NO CHROMIUM FOUND: the page was NOT tested in a browser (install chromium)"
+		if os.Getenv("CI") == "true" {
+			t.Fatal(missing)
+		}
+		t.Skip(missing)
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.WSURLReadTimeout(time.Minute))
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	t.Cleanup(cancel)
+	require.NoError(t, chromedp.Run(ctx), "starting %s", path)
+	return ctx
+}
+
+// A person acknowledges and judges on the page, without JavaScript; the API tells of it.
+func TestPageInChromium(t *testing.T) {
+	l := newTown(t)
+	ids := l.seed()
+	site := newSite(t, l, nil)
+	server := httptest.NewServer(site)
+	t.Cleanup(server.Close)
+	ctx := browser(t)
+	id := ids["kv"]
+
+	var notice, title, policy string
+	require.NoError(t, chromedp.Run(ctx,
+		noScript(),
+		chromedp.Navigate(server.URL+"/"),
+		chromedp.Title(&title),
+		chromedp.Click(`//article[@id="`+id+`"]//button[text()="Acknowledge"]`, chromedp.BySearch),
+		chromedp.WaitVisible(`.notice`),
+		chromedp.Text(`.notice`, &notice),
+	))
+	assert.Equal(t, "Alerts", title)
+	assert.Contains(t, notice, "Acknowledged")
+	assert.Equal(t, "local", getAlert(t, site, id).AcknowledgedBy)
+
+	require.NoError(t, chromedp.Run(ctx,
+		chromedp.Click(`//article[@id="`+id+`"]//h3/a`, chromedp.BySearch),
+		chromedp.WaitVisible(`.story`),
+		chromedp.SendKeys(`input[name=by]`, "anna"),
+		chromedp.SendKeys(`textarea[name=note]`, "two replicas were draining"),
+		chromedp.Click(`//button[text()="False alarm"]`, chromedp.BySearch),
+		chromedp.WaitVisible(`.notice`),
+		chromedp.Text(`.hint`, &policy),
+	))
+	a := getAlert(t, site, id)
+	assert.Equal(t, ledger.FalsePositive, a.Verdict)
+	assert.Equal(t, "anna", a.VerdictBy)
+	assert.Equal(t, "two replicas were draining", a.VerdictNote)
+	assert.Contains(t, policy, "Judged false alarm by anna")
+
+	// Enter in a field is no decision.
+	before := getAlert(t, site, id)
+	require.NoError(t, chromedp.Run(ctx, chromedp.SendKeys(`input[name=by]`, "bob\r"), chromedp.WaitVisible(`.story`)))
+	assert.Equal(t, before, getAlert(t, site, id))
+}
+
+// noScript turns JavaScript off, for the page; chromedp itself works without it only where it sends keys and clicks
+// through the browser's input, so that what it looks up goes through the DOM domain.
+func noScript() chromedp.Action {
+	return chromedp.ActionFunc(func(ctx context.Context) error { return setScriptDisabled(ctx) })
+}
+
+// With WEB_PICTURES=directory, pictures of the page are taken: light and dark, wide and on a phone.
+func TestPictures(t *testing.T) {
+	dir := os.Getenv("WEB_PICTURES")
+	if dir == "" {
+		t.Skip("set WEB_PICTURES to a directory to take pictures of the page")
+	}
+	l := newTown(t)
+	ids := l.seed()
+	server := httptest.NewServer(newSite(t, l, nil))
+	t.Cleanup(server.Close)
+	empty := httptest.NewServer(newSite(t, newTown(t), nil))
+	t.Cleanup(empty.Close)
+	ctx := browser(t)
+	for _, look := range []struct {
+		name  string
+		width int64
+		dark  bool
+		url   string
+	}{
+		{"list-light", 1100, false, server.URL},
+		{"list-dark", 1100, true, server.URL + "/?owner=inference-platform&done=acknowledge"},
+		{"list-phone", 390, false, server.URL},
+		{"alert-light", 1100, false, server.URL + "/alerts/" + ids["kv"]},
+		{"alert-phone-dark", 390, true, server.URL + "/alerts/" + ids["ttft"]},
+		{"empty", 1100, false, empty.URL},
+		{"error", 1100, true, server.URL + "/alerts/nothing"},
+	} {
+		var picture []byte
+		require.NoError(t, chromedp.Run(ctx,
+			chromedp.EmulateViewport(look.width, 900),
+			scheme(look.dark),
+			chromedp.Navigate(look.url),
+			chromedp.FullScreenshot(&picture, 100),
+		))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, look.name+".png"), picture, 0o600))
+	}
+}

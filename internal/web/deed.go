@@ -1,0 +1,173 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/prometheus/common/model"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
+)
+
+// deed is something that a person does about an alert.
+type deed struct {
+	// name is the last part of its path.
+	name string
+	// fields are those that it takes beyond by and note.
+	fields []string
+	do     func(tx ledger.Tx, id string, p person, f fields) error
+}
+
+var deeds = []deed{
+	{name: "acknowledge", do: func(tx ledger.Tx, id string, p person, f fields) error {
+		return ledger.Acknowledge(tx, id, p.name, f["note"])
+	}},
+	{name: "resolve", do: func(tx ledger.Tx, id string, p person, f fields) error {
+		return ledger.Resolve(tx, id, p.name, f["note"])
+	}},
+	{name: "snooze", fields: []string{"for", "until"}, do: snooze},
+	{name: "verdict", fields: []string{"verdict"}, do: func(tx ledger.Tx, id string, p person, f fields) error {
+		v, err := parseVerdict(f["verdict"])
+		if err != nil {
+			return err
+		}
+		return ledger.Judge(tx, id, v, p.verdictBy, f["note"])
+	}},
+}
+
+// take answers the POST of a deed: with the alert as it is then, or, where it came from the page's form, by sending the
+// person back to the page.
+func (s *Site) take(d deed) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := s.origin.Check(r); err != nil {
+			return problem{http.StatusForbidden, "refused: the request comes from a page of another site"}
+		}
+		form, err := isForm(r)
+		if err != nil {
+			return err
+		}
+		if !form {
+			f, err := readJSON(r)
+			if err != nil {
+				return err
+			}
+			if err := s.perform(r, d, f, s.person(r, f["by"])); err != nil {
+				return err
+			}
+			return s.writeAlert(w, r)
+		}
+		back, err := s.takeForm(r, d)
+		if err != nil {
+			s.refuse(w, r, true, err)
+			return nil
+		}
+		w.Header().Set("Location", back)
+		w.WriteHeader(http.StatusSeeOther)
+		return nil
+	}
+}
+
+// takeForm performs what the page's form asks for and returns where the person goes next.
+func (s *Site) takeForm(r *http.Request, d deed) (next string, err error) {
+	f, err := readForm(r)
+	if err != nil {
+		return "", err
+	}
+	p := s.person(r, f["by"])
+	if err := s.checkToken(f[tokenField], p.subject, s.opts.Now()); err != nil {
+		return "", err
+	}
+	next = nextPage(f[backField], d.name)
+	delete(f, tokenField)
+	delete(f, backField)
+	return next, s.perform(r, d, f, p)
+}
+
+// perform does d and returns when it is durable.
+func (s *Site) perform(r *http.Request, d deed, f fields, p person) error {
+	if err := f.check(d); err != nil {
+		return err
+	}
+	err := s.opts.Ledger.Update(r.Context(), s.opts.Now(), func(tx ledger.Tx) error {
+		return d.do(tx, r.PathValue("id"), p, f)
+	})
+	if err == nil && s.opts.Done != nil {
+		s.opts.Done(d.name)
+	}
+	return err
+}
+
+const (
+	shortestSnooze = time.Minute
+	longestSnooze  = 30 * 24 * time.Hour
+	// sameSnooze is within which a repeated "for" counts as the same request, so that a second click, or a client that
+	// tries again, changes nothing.
+	sameSnooze = time.Minute
+)
+
+func snooze(tx ledger.Tx, id string, p person, f fields) error {
+	until, err := snoozeEnd(f, tx.Now())
+	if err != nil {
+		return err
+	}
+	if f["for"] != "" {
+		e, err := tx.Episode(id)
+		if err != nil {
+			return err
+		}
+		moved := until.Sub(e.SnoozedUntil)
+		if e.Open() && e.SnoozedBy == p.name && moved >= 0 && moved < sameSnooze {
+			return nil
+		}
+	}
+	return ledger.Snooze(tx, id, until, p.name, f["note"])
+}
+
+func snoozeEnd(f fields, now time.Time) (until time.Time, err error) {
+	switch {
+	case (f["for"] == "") == (f["until"] == ""):
+		return until, problem{http.StatusUnprocessableEntity, "give either for or until"}
+	case f["for"] != "":
+		d, err := model.ParseDuration(f["for"])
+		if err != nil {
+			return until, problemf(http.StatusUnprocessableEntity, "for: must be a duration such as 30m or 1h30m (got %q)", f["for"])
+		}
+		if d < model.Duration(shortestSnooze) {
+			return until, problemf(http.StatusUnprocessableEntity, "for: must be at least %s (got %s)", model.Duration(shortestSnooze), d)
+		}
+		until = now.Add(time.Duration(d))
+	default:
+		if until, err = time.Parse(time.RFC3339, f["until"]); err != nil {
+			return until, problemf(http.StatusUnprocessableEntity, "until: must be a time such as 2026-01-02T15:04:05Z (got %q)", f["until"])
+		}
+	}
+	if until.Sub(now) > longestSnooze {
+		return until, problemf(http.StatusUnprocessableEntity, "a snooze must not be longer than %s: repeat it, or change the rule", model.Duration(longestSnooze))
+	}
+	return until, nil
+}
+
+// nextPage is where a form's sender goes after a deed: back to where the form stood, if that is a page of ours.
+func nextPage(back, done string) string {
+	path, values := "/", url.Values{}
+	if u, err := url.Parse(back); err == nil && u.Scheme == "" && u.Host == "" && u.Opaque == "" {
+		if id, ok := strings.CutPrefix(u.Path, "/alerts/"); ok && isID(id) {
+			path = u.Path
+		} else if q, err := parsePageQuery(u.Query()); err == nil && u.Path == "/" {
+			q.done = ""
+			values = q.values()
+		}
+	}
+	values.Set("done", done)
+	return withQuery(path, values)
+}
+
+// isID reports whether text can be an episode's id: letters and digits.
+func isID(text string) bool {
+	return text != "" && strings.IndexFunc(text, func(r rune) bool {
+		return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}) < 0
+}

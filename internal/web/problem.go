@@ -1,0 +1,79 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
+)
+
+// problem is why a request cannot be answered: a status and a sentence for whoever asked.
+type problem struct {
+	code int
+	text string
+}
+
+func (p problem) Error() string { return p.text }
+
+func problemf(code int, format string, args ...any) error {
+	return problem{code, fmt.Sprintf(format, args...)}
+}
+
+// problemOf says what a caller is told about an error. What the ledger says of its own troubles stays inside.
+func problemOf(err error) problem {
+	var p problem
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &tooLarge):
+		return problem{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body must not be larger than %d bytes", tooLarge.Limit)}
+	case errors.Is(err, ledger.ErrNotFound):
+		return problem{http.StatusNotFound, "no such alert: it may have been removed when it became too old"}
+	case errors.Is(err, ledger.ErrEnded):
+		return problem{http.StatusConflict, "this alert has ended"}
+	case errors.Is(err, ledger.ErrPast):
+		return problem{http.StatusUnprocessableEntity, "until: must lie in the future"}
+	}
+	return problem{http.StatusServiceUnavailable, "the alert ledger cannot be used now: try again"}
+}
+
+// refuse answers with an error, and tells who serves the site about those that are not the caller's.
+func (s *Site) refuse(w http.ResponseWriter, r *http.Request, page bool, err error) {
+	p := problemOf(err)
+	if p.code == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "5")
+		if s.opts.Failed != nil && r.Context().Err() == nil {
+			s.opts.Failed(err)
+		}
+	}
+	fail(w, r, page, p)
+}
+
+func fail(w http.ResponseWriter, _ *http.Request, page bool, p problem) {
+	if page {
+		render(w, p.code, "error.html", errorPage{frame{Title: http.StatusText(p.code)}, p.text})
+		return
+	}
+	WriteError(w, p.code, p.text)
+}
+
+// WriteError answers with an error as the API does: {"error": "…"}.
+func WriteError(w http.ResponseWriter, code int, text string) {
+	writeJSON(w, code, struct {
+		Error string `json:"error"`
+	}{text})
+}
+
+func writeJSON(w http.ResponseWriter, code int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil { // no value of ours fails: Number writes what JSON cannot
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_, _ = w.Write(append(body, '\n'))
+}

@@ -1,0 +1,134 @@
+package web
+
+import (
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
+)
+
+// row is one alert as the page shows it.
+type row struct {
+	Alert
+	Form form
+	now  time.Time
+}
+
+// InHand reports whether nobody is waited for: the alert is acknowledged or snoozed.
+func (r row) InHand() bool { return r.Acknowledgement != nil || !r.SnoozedUntil.IsZero() }
+
+// Open reports whether the alert has not ended.
+func (r row) Open() bool { return r.State != StateEnded }
+
+// URL is the alert's own page.
+func (r row) URL() string { return "/alerts/" + r.ID }
+
+// Path is where a deed is posted to.
+func (r row) Path(deed string) string { return "/api/v1/alerts/" + r.ID + "/" + deed }
+
+// Age is how long the alert has been open, or was.
+func (r row) Age() string {
+	if !r.Open() {
+		return span(r.EndedAt.Sub(r.OpenedAt))
+	}
+	return span(r.now.Sub(r.OpenedAt))
+}
+
+// Ago is how long ago something was.
+func (r row) Ago(t time.Time) string { return span(r.now.Sub(t)) + " ago" }
+
+// For is how long something has lasted.
+func (r row) For(t time.Time) string { return span(r.now.Sub(t)) }
+
+// In is how long it is until something.
+func (r row) In(t time.Time) string {
+	if !t.After(r.now) {
+		return "now"
+	}
+	return "in " + span(t.Sub(r.now))
+}
+
+// Observed is the last value with its unit.
+func (r row) Observed() string { return quantity(r.Value, r.SourceUnit) }
+
+// Limit is the threshold with its unit.
+func (r row) Limit() string { return quantity(r.Threshold, r.SourceUnit) }
+
+// Worst is the peak with its unit, where it says more than the value.
+func (r row) Worst() string {
+	if r.Peak == nil || r.Value != nil && *r.Peak == *r.Value {
+		return ""
+	}
+	return quantity(r.Peak, r.SourceUnit)
+}
+
+// Ending says why the alert ended.
+func (r row) Ending() string {
+	if text, ok := endings[r.Reason]; ok {
+		return text
+	}
+	return "Ended"
+}
+
+// choice is one verdict that can be given.
+type choice struct {
+	Verdict ledger.Verdict
+	Name    string
+	Chosen  bool
+}
+
+// Choices are the verdicts, in the order of their buttons.
+func (r row) Choices() []choice {
+	var all []choice
+	for _, v := range ledger.Verdicts {
+		name := verdictNames[v]
+		all = append(all, choice{v, strings.ToUpper(name[:1]) + name[1:], r.Verdict == v})
+	}
+	return all
+}
+
+// Judged is the verdict as people say it.
+func (r row) Judged() string { return verdictName(r.Verdict) }
+
+type pair struct{ Name, Value string }
+
+// LabelPairs are the labels, sorted.
+func (r row) LabelPairs() []pair { return pairs(r.Labels) }
+
+// AnnotationPairs are the annotations that are no links and not shown elsewhere, sorted.
+func (r row) AnnotationPairs() []pair {
+	return slices.DeleteFunc(pairs(r.Annotations), func(p pair) bool {
+		return p.Name == "summary" || p.Name == "description" || isLink(p)
+	})
+}
+
+// Links are the annotations that lead somewhere, such as runbook_url.
+func (r row) Links() []pair {
+	var links []pair
+	for _, p := range pairs(r.Annotations) {
+		if isLink(p) {
+			links = append(links, pair{strings.ReplaceAll(strings.TrimSuffix(p.Name, "_url"), "_", " "), p.Value})
+		}
+	}
+	return links
+}
+
+// isLink accepts http and https alone: an annotation may hold what somebody put into a metric's attribute.
+func isLink(p pair) bool {
+	if !strings.HasSuffix(p.Name, "_url") {
+		return false
+	}
+	u, err := url.Parse(p.Value)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}
+
+func pairs(m map[string]string) []pair {
+	var all []pair
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		all = append(all, pair{name, m[name]})
+	}
+	return all
+}
