@@ -26,7 +26,7 @@ func newLabeler(strategy string, promote []string) labeler {
 	return labeler{
 		namer: otlptranslator.LabelNamer{
 			UTF8Allowed:                 !escape,
-			UnderscoreLabelSanitization: true,
+			UnderscoreLabelSanitization: true, //nolint:staticcheck // deprecated, and what Prometheus does by default
 			PreserveMultipleUnderscores: true,
 		},
 		escape:  escape,

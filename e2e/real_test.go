@@ -1,0 +1,458 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+)
+
+// exposition serves a real server's metrics over HTTP, with some values moved.
+type exposition struct {
+	*httptest.Server
+	text string
+	mu   sync.Mutex
+	move map[string]string // series as it stands in the text, without its value -> value
+}
+
+func serve(t testing.TB, text string) *exposition {
+	e := &exposition{text: text, move: map[string]string{}}
+	e.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		_, _ = io.WriteString(w, e.render())
+	}))
+	t.Cleanup(e.Close)
+	return e
+}
+
+func (e *exposition) address() string { return strings.TrimPrefix(e.URL, "http://") }
+
+func (e *exposition) set(series, value string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.move[series] = value
+}
+
+func (e *exposition) render() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out strings.Builder
+	moved := map[string]bool{}
+	for line := range strings.Lines(e.text) {
+		series, _, ok := cutLast(strings.TrimRight(line, "\n"))
+		if v, move := e.move[series]; ok && move {
+			moved[series] = true
+			line = series + " " + v + "\n"
+		}
+		out.WriteString(line)
+	}
+	for series := range e.move {
+		if !moved[series] {
+			panic("the exposition has no series " + series)
+		}
+	}
+	return out.String()
+}
+
+func cutLast(line string) (before, after string, ok bool) {
+	i := strings.LastIndex(line, " ")
+	if i < 0 || strings.HasPrefix(line, "#") {
+		return "", "", false
+	}
+	return line[:i], line[i+1:], true
+}
+
+// read reads a sample; from a readme only the lines that are metrics are taken, each series once.
+func read(t testing.TB, parts ...string) string {
+	content, err := os.ReadFile(shared(t, append([]string{"metrics-text"}, parts...)...))
+	require.NoError(t, err)
+	line := regexp.MustCompile(`^(# (TYPE|HELP) .*|[a-zA-Z_:][a-zA-Z0-9_:]*(\{.*\})? [-+0-9.eE]+(nan|inf|NaN|Inf)?)$`)
+	var out strings.Builder
+	seen := map[string]bool{}
+	for l := range strings.Lines(string(content)) {
+		l = strings.TrimRight(l, "\n")
+		key := l
+		if series, _, ok := cutLast(l); ok {
+			key = series
+		}
+		if line.MatchString(l) && !seen[key] {
+			seen[key] = true
+			out.WriteString(l + "\n")
+		}
+	}
+	return out.String()
+}
+
+const serverRules = `
+groups:
+  - name: servers
+    rules:
+      - alert: VLLMCacheFull
+        metric: vllm:gpu_cache_usage_perc
+        tiers: {critical: {above: 0.95, clear: 0.9}, high: {above: 0.85}}
+        owner: platform
+        response: Drain the replica, then add one.
+      - alert: SGLangCacheFull
+        metric: sglang:token_usage
+        tiers: {critical: {above: 0.95}}
+        owner: platform
+      - alert: SGLangQueue
+        metric: sglang:num_queue_reqs
+        tiers: {high: {above: 5000}}
+        owner: platform
+      - alert: TritonPending
+        metric: nv_inference_pending_request_count
+        tiers: {high: {above: 100}}
+        owner: platform
+      - alert: TritonFailures
+        metric: nv_inference_request_failure
+        tiers: {high: {above: 0}}
+      - alert: GPUMemoryHot
+        metric: DCGM_FI_DEV_MEMORY_TEMP
+        tiers: {critical: {above: 95}}
+        owner: platform
+      - alert: GPUClockLow
+        metric: DCGM_FI_DEV_SM_CLOCK
+        tiers: {medium: {below: 100}}
+        owner: platform
+      - alert: TemperatureOfNothing
+        metric: my.gauge
+        tiers: {high: {at_least: 10}}
+        owner: platform
+      - alert: MemoryFull
+        metric: system.memory.utilization
+        where: datapoint.attributes["state"] == "used"
+        tiers: {high: {above: %s}}
+        owner: platform
+`
+
+// The expositions of vLLM, SGLang, Triton and DCGM are scraped, and real OTLP comes in by gRPC and HTTP: exactly what
+// crosses a threshold fires, is tagged, paged, acknowledged and ended, and measured.
+func TestRealModelServers(t *testing.T) {
+	s, _, people, out := start(t, strings.ReplaceAll(serverRules, "%s", "0.99"))
+	vllm := serve(t, read(t, "vllm-0.5-kubeai.prom"))
+	sglang := serve(t, read(t, "sglang-0.4-docs.prom"))
+	triton := serve(t, read(t, "triton-datadog-fixture-part.prom"))
+	dcgm := serve(t, read(t, "dcgm-exporter-readme.prom"))
+	s.scrape = []string{vllm.address(), sglang.address(), triton.address(), dcgm.address()}
+	s.rules = s.write(t, "rules.yaml", strings.ReplaceAll(serverRules, "%s", "0.99"))
+	launch(t, s.dir, s.health, s.whole())
+
+	scraped := func(metric string) int {
+		n := 0
+		out.each(func(_ pmetric.ResourceMetrics, m pmetric.Metric) {
+			if m.Name() == metric {
+				n++
+			}
+		})
+		return n
+	}
+	for _, metric := range []string{"vllm:gpu_cache_usage_perc", "sglang:token_usage", "nv_inference_pending_request_count", "DCGM_FI_DEV_SM_CLOCK"} {
+		eventually(t, metric+" comes twice", func() bool { return scraped(metric) >= 2 })
+	}
+	require.Empty(t, s.alerts(t, ""), "as they are, nothing fires: not the blank of DCGM, not a counter")
+
+	const model = `{model_name="neuralmagic/Meta-Llama-3.1-8B-Instruct-FP8"}`
+	vllm.set("vllm:gpu_cache_usage_perc"+model, "0.97")
+	sglang.set(`sglang:token_usage{model_name="meta-llama/Llama-3.1-8B-Instruct"}`, "0.99")
+	triton.set(`nv_inference_pending_request_count{model="simple",version="1"}`, "250")
+	triton.set(`nv_inference_pending_request_count{model="densenet_onnx",version="1"}`, "101")
+	dcgm.set(`DCGM_FI_DEV_SM_CLOCK{gpu="0", UUID="GPU-604ac76c-d9cf-fef3-62e9-d92044ab6e52"}`, "90")
+	const opened = 5
+	eventually(t, "five alerts fire", func() bool { return len(s.alerts(t, "?open=true")) == opened })
+	eventually(t, "vLLM's is paged", func() bool { return people.told("VLLMCacheFull", "firing") == 1 })
+	eventually(t, "SGLang's is paged", func() bool { return people.told("SGLangCacheFull", "firing") == 1 })
+	eventually(t, "Triton's are paged", func() bool { return people.told("TritonPending", "firing") >= 2 })
+
+	page := find(people.all(), "VLLMCacheFull")
+	assert.Equal(t, "oncall", page.Receiver)
+	assert.Equal(t, "/oncall", page.path)
+	labels, annotations := page.Alerts[0].Labels, page.Alerts[0].Annotations
+	assert.Equal(t, "critical", labels["severity"])
+	assert.Equal(t, "platform", labels["owner"])
+	assert.Equal(t, "server-0", labels["job"])
+	assert.Equal(t, vllm.address(), labels["instance"])
+	assert.Equal(t, "neuralmagic/Meta-Llama-3.1-8B-Instruct-FP8", labels["model_name"])
+	assert.NotEmpty(t, labels["alert_id"])
+	assert.NotEmpty(t, labels["episode_id"])
+	assert.Equal(t, "Drain the replica, then add one.", annotations["response"])
+	assert.Equal(t, "0.97", annotations["value"])
+	assert.Equal(t, "0.95", annotations["threshold"])
+	assert.Equal(t, "http://"+s.page+"/alerts/"+labels["episode_id"], annotations["page_url"])
+	resp, err := http.Get(annotations["page_url"])
+	require.NoError(t, err)
+	_ = resp.Body.Close()
+	assert.Equal(t, http.StatusOK, resp.StatusCode, "the page's address leads to the alert")
+
+	// One is acknowledged and judged.
+	id := labels["episode_id"]
+	for range 2 {
+		assert.Equal(t, 2, s.post(t, "/api/v1/alerts/"+id+"/acknowledge", `{"by": "ada"}`)/100)
+		assert.Equal(t, 2, s.post(t, "/api/v1/alerts/"+id+"/verdict", `{"by": "ada", "verdict": "true_positive"}`)/100)
+	}
+	// All end.
+	vllm.set("vllm:gpu_cache_usage_perc"+model, "0.5")
+	sglang.set(`sglang:token_usage{model_name="meta-llama/Llama-3.1-8B-Instruct"}`, "0.5")
+	triton.set(`nv_inference_pending_request_count{model="simple",version="1"}`, "0")
+	triton.set(`nv_inference_pending_request_count{model="densenet_onnx",version="1"}`, "0")
+	dcgm.set(`DCGM_FI_DEV_SM_CLOCK{gpu="0", UUID="GPU-604ac76c-d9cf-fef3-62e9-d92044ab6e52"}`, "139")
+	eventually(t, "all have ended", func() bool { return len(s.alerts(t, "?open=true")) == 0 })
+	eventually(t, "the end of vLLM's is told", func() bool { return people.told("VLLMCacheFull", "resolved") == 1 })
+	require.Len(t, s.alerts(t, ""), opened, "one episode each")
+
+	// Real OTLP, by gRPC and by HTTP.
+	example := pmetricJSON(t, shared(t, "otlp", "proto-examples-metrics.json"))
+	rebase(example)
+	s.sendHTTP(t, example[0])
+	eventually(t, "the example's gauge fires", func() bool { return len(s.alerts(t, "?open=true&rule=TemperatureOfNothing")) == 1 })
+	s.sendHTTP(t, example[0])
+	s.sendGRPC(t, example[0])
+
+	// What came of it, in the metrics about the alerts.
+	eventually(t, "outcomes are counted", func() bool {
+		outcomes := out.latest("alert.episodes", "alert.outcome")
+		return outcomes["notified"] == opened-1 && outcomes["self_resolved"] == 1
+	})
+	assert.Equal(t, map[string]float64{"true_positive": 1}, out.latest("alert.verdicts", "alert.verdict"))
+	assert.Equal(t, map[string]float64{"VLLMCacheFull": 0}, out.latest("alert.false_positive.ratio", "alert.rule.name"))
+	eventually(t, "one is open", func() bool { return out.latest("alert.open.count", "alert.rule.name")["TemperatureOfNothing"] == 1 })
+	eventually(t, "the events are out", func() bool {
+		e := out.events()
+		return e["alert.fired"] == opened+1 && e["alert.resolved"] == opened && e["alert.acknowledged"] == 1 && e["alert.verdict"] == 1
+	})
+	for name, n := range map[string]uint64{"alert.time_to_notify": opened, "alert.time_to_acknowledge": 1, "alert.time_to_resolve": opened} {
+		eventually(t, name, func() bool { return out.histogramCount(name) == n })
+	}
+
+	// The tags: every breaching gauge point of the scrapes has them, and no other point.
+	tagged, wrong := 0, 0
+	out.each(func(_ pmetric.ResourceMetrics, m pmetric.Metric) {
+		if strings.HasPrefix(m.Name(), "alert.") || m.Type() != pmetric.MetricTypeGauge {
+			return
+		}
+		for _, p := range m.Gauge().DataPoints().All() {
+			_, has := p.Attributes().Get(alert.AttrRule)
+			if has {
+				tagged++
+			}
+			if has != breaches(m.Name(), p) {
+				wrong++
+			}
+		}
+	})
+	assert.Zero(t, wrong, "points tagged wrongly")
+	assert.Greater(t, tagged, opened)
+	fmt.Printf("real model servers: %d alerts fired, %d points tagged, %d pages, outcomes %v\n",
+		opened+1, tagged, len(people.all()), out.latest("alert.episodes", "alert.outcome"))
+}
+
+// breaches is the rules above, said by hand.
+func breaches(metric string, p pmetric.NumberDataPoint) bool {
+	v := p.DoubleValue()
+	if p.ValueType() == pmetric.NumberDataPointValueTypeInt {
+		v = float64(p.IntValue())
+	}
+	if p.Flags().NoRecordedValue() {
+		return false
+	}
+	switch metric {
+	case "vllm:gpu_cache_usage_perc":
+		return v > 0.85
+	case "sglang:token_usage":
+		return v > 0.95
+	case "sglang:num_queue_reqs":
+		return v > 5000
+	case "nv_inference_pending_request_count":
+		return v > 100
+	case "DCGM_FI_DEV_SM_CLOCK":
+		return v < 100
+	case "my.gauge":
+		return v >= 10
+	case "system.memory.utilization":
+		state, _ := p.Attributes().Get("state")
+		return v > 0.99 && state.AsString() == "used"
+	}
+	return false
+}
+
+func find(pages []page, alertname string) page {
+	for _, p := range pages {
+		for _, a := range p.Alerts {
+			if a.Labels["alertname"] == alertname {
+				return p
+			}
+		}
+	}
+	return page{}
+}
+
+// histogramCount is the newest count of an exponential histogram, over all its attributes.
+func (s *sink) histogramCount(name string) uint64 {
+	newest := map[string]uint64{}
+	s.each(func(_ pmetric.ResourceMetrics, m pmetric.Metric) {
+		if m.Name() == name && m.Type() == pmetric.MetricTypeExponentialHistogram {
+			for _, p := range m.ExponentialHistogram().DataPoints().All() {
+				newest[fmt.Sprint(p.Attributes().AsRaw())] = p.Count()
+			}
+		}
+	})
+	var sum uint64
+	for _, n := range newest {
+		sum += n
+	}
+	return sum
+}
+
+// pmetricJSON reads OTLP JSON, one request a line or one in all.
+func pmetricJSON(t testing.TB, path string) []pmetric.Metrics {
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	u := &pmetric.JSONUnmarshaler{}
+	if md, err := u.UnmarshalMetrics(content); err == nil && md.ResourceMetrics().Len() > 0 && bytes.Count(bytes.TrimSpace(content), []byte("\n{")) == 0 {
+		return []pmetric.Metrics{md}
+	}
+	var all []pmetric.Metrics
+	scanner := bufio.NewScanner(bytes.NewReader(content))
+	scanner.Buffer(nil, 16<<20)
+	for scanner.Scan() {
+		md, err := u.UnmarshalMetrics(scanner.Bytes())
+		require.NoError(t, err)
+		all = append(all, md)
+	}
+	return all
+}
+
+// rebase moves all times so that the newest point is of now, keeping the distances.
+func rebase(batches []pmetric.Metrics) {
+	var newest pcommon.Timestamp
+	eachPoint(batches, func(p pmetric.NumberDataPoint) { newest = max(newest, p.Timestamp()) })
+	shift := pcommon.NewTimestampFromTime(time.Now()) - newest
+	eachPoint(batches, func(p pmetric.NumberDataPoint) { p.SetTimestamp(p.Timestamp() + shift) })
+}
+
+func eachPoint(batches []pmetric.Metrics, fn func(pmetric.NumberDataPoint)) {
+	for _, md := range batches {
+		for _, rm := range md.ResourceMetrics().All() {
+			for _, sm := range rm.ScopeMetrics().All() {
+				for _, m := range sm.Metrics().All() {
+					switch m.Type() {
+					case pmetric.MetricTypeGauge:
+						for _, p := range m.Gauge().DataPoints().All() {
+							fn(p)
+						}
+					case pmetric.MetricTypeSum:
+						for _, p := range m.Sum().DataPoints().All() {
+							fn(p)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// A recording of the OpenTelemetry demo goes through: what comes out is what went in, plus tags, plus alert.*, byte for
+// byte; the same recording again changes nothing.
+func TestRealOTLPPassesThroughUntouched(t *testing.T) {
+	s, _, people, out := start(t, strings.ReplaceAll(serverRules, "%s", "0.3"))
+	launch(t, s.dir, s.health, s.whole())
+	recording := pmetricJSON(t, shared(t, "otlp", "otel-demo", "metrics.jsonl"))
+	rebase(recording)
+
+	want := map[string]int{}
+	breaching, streams := 0, map[string]bool{}
+	for _, md := range recording {
+		for _, rm := range md.ResourceMetrics().All() {
+			for _, sm := range rm.ScopeMetrics().All() {
+				for _, m := range sm.Metrics().All() {
+					if m.Name() != "system.memory.utilization" || m.Type() != pmetric.MetricTypeGauge {
+						continue
+					}
+					for _, p := range m.Gauge().DataPoints().All() {
+						if state, _ := p.Attributes().Get("state"); p.DoubleValue() > 0.3 && state.AsString() == "used" {
+							breaching++
+							streams[fmt.Sprint(rm.Resource().Attributes().AsRaw(), p.Attributes().AsRaw())] = true
+						}
+					}
+				}
+			}
+		}
+		want[canonical(t, md)]++
+	}
+	require.Positive(t, breaching, "the recording has something to find")
+	half := len(recording) / 2
+	s.sendGRPC(t, recording[:half]...)
+	for _, md := range recording[half:] {
+		s.sendHTTP(t, md)
+	}
+	got, tagged := passed(t, out)
+	assert.Equal(t, want, got, "nothing else changed")
+	assert.Equal(t, breaching, tagged)
+	eventually(t, "each stream's alert is open", func() bool { return len(s.alerts(t, "?open=true")) == len(streams) })
+	eventually(t, "paged", func() bool { return people.told("MemoryFull", "firing") == len(streams) })
+
+	for _, md := range recording {
+		s.sendHTTP(t, md)
+	}
+	_, again := passed(t, out)
+	assert.Equal(t, 2*breaching, again, "sent again, tagged again")
+	steadily(t, "and nothing new fires", time.Second, func() bool {
+		return len(s.alerts(t, "")) == len(streams) && people.told("MemoryFull", "firing") == len(streams)
+	})
+	fmt.Printf("real OTLP: %d batches, %d points tagged, %d alerts\n", len(recording), tagged, len(streams))
+}
+
+// passed returns the batches that came out, without tags and without ours, and how many points were tagged.
+func passed(t testing.TB, out *sink) (map[string]int, int) {
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	got, tagged := map[string]int{}, 0
+	for _, md := range out.metrics {
+		if ours(md) {
+			continue
+		}
+		plain := pmetric.NewMetrics()
+		md.CopyTo(plain)
+		eachPoint([]pmetric.Metrics{plain}, func(p pmetric.NumberDataPoint) {
+			if p.Attributes().Remove(alert.AttrRule) {
+				tagged++
+			}
+			p.Attributes().Remove(alert.AttrSeverity)
+			p.Attributes().Remove(alert.AttrOwner)
+		})
+		got[canonical(t, plain)]++
+	}
+	return got, tagged
+}
+
+func ours(md pmetric.Metrics) bool {
+	for _, rm := range md.ResourceMetrics().All() {
+		for _, sm := range rm.ScopeMetrics().All() {
+			for _, m := range sm.Metrics().All() {
+				return strings.HasPrefix(m.Name(), "alert.")
+			}
+		}
+	}
+	return false
+}
+
+func canonical(t testing.TB, md pmetric.Metrics) string {
+	raw, err := (&pmetric.ProtoMarshaler{}).MarshalMetrics(md)
+	require.NoError(t, err)
+	return string(raw)
+}
