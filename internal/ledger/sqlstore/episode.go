@@ -110,7 +110,7 @@ func (t *tx) Episodes(q ledger.Query) ([]*ledger.Episode, error) {
 		add("severity = ?", int64(q.Severity))
 	}
 	if q.Verdict != "" {
-		add("verdict = ? AND verdict <> ''", string(q.Verdict))
+		add("verdict = ?", string(q.Verdict))
 	}
 	if q.Unjudged {
 		add("verdict = ''")

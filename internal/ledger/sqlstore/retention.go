@@ -19,10 +19,10 @@ ORDER BY ended_at LIMIT ?2`
 	oldGroups = `SELECT id FROM page_groups WHERE closed_at > 0 AND closed_at < ?1
 AND NOT EXISTS (SELECT 1 FROM episodes e WHERE e.group_id = page_groups.id) ORDER BY closed_at LIMIT ?2`
 
-	oldTopics = `SELECT DISTINCT topic FROM deliveries WHERE ordered_at < ?1
+	oldTopics = `SELECT topic FROM deliveries WHERE ordered_at < ?1
 AND NOT EXISTS (SELECT 1 FROM page_groups g WHERE g.id = deliveries.topic)
 AND NOT EXISTS (SELECT 1 FROM page_groups g WHERE g.digest_id = deliveries.topic AND g.digest_id <> '')
-LIMIT ?2`
+ORDER BY ordered_at LIMIT ?2`
 )
 
 // Prune removes what ended before a time: episodes with their events, then the groups and deliveries that nothing

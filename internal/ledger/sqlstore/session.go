@@ -22,17 +22,24 @@ func newSession(ctx context.Context, db *sql.DB, d dialect) (*session, error) {
 	return &session{conn: conn, dialect: d, statements: map[string]*sql.Stmt{}}, nil
 }
 
+// close gives the connection back.
 func (s *session) close() error {
-	for _, statement := range s.statements {
-		_ = statement.Close() // the connection goes too
-	}
+	s.forget()
 	return s.conn.Close()
 }
 
 // discard closes the connection itself instead of giving it back: its transaction ends with it.
 func (s *session) discard() error {
+	s.forget() // first: a statement must not outlive its connection
 	_ = s.conn.Raw(func(any) error { return driver.ErrBadConn })
-	return s.close()
+	return s.conn.Close()
+}
+
+func (s *session) forget() {
+	for _, statement := range s.statements {
+		_ = statement.Close() // there is nothing to be done about a statement that does not close
+	}
+	clear(s.statements)
 }
 
 // prepared returns the statement for a query. Queries are built from constants, so that their number is bounded.

@@ -170,8 +170,10 @@ func sqliteCode(err error) int {
 	return 0
 }
 
+// overtaken: who has read cannot wait for another writer, whether that has committed (SQLITE_BUSY_SNAPSHOT) or not; what
+// was read would no longer be true.
 func (d *sqliteDB) overtaken(err error) bool {
-	return sqliteCode(err) == sqlite3.SQLITE_BUSY_SNAPSHOT
+	return sqliteCode(err)&0xff == sqlite3.SQLITE_BUSY
 }
 
 func (d *sqliteDB) conflict(err error) bool {

@@ -166,6 +166,10 @@ func (w *writer) next() error {
 	r := w.group[len(w.results)]
 	t := &tx{ctx: context.Background(), caller: r.ctx, now: r.now, session: w.session, ledger: w.ledger, writable: true}
 	err := w.hand(r, t)
+	cause := err // what the database said decides, however the function put it
+	if t.failed != nil {
+		cause = t.failed
+	}
 	switch {
 	case err == nil:
 		if t.wrote {
@@ -175,7 +179,7 @@ func (w *writer) next() error {
 			w.writes++
 			w.effects = append(w.effects, t.effects...)
 		}
-	case !w.firm && w.ledger.dialect.overtaken(err):
+	case !w.firm && w.ledger.dialect.overtaken(cause):
 		// Another process wrote since this transaction first read. Everything that has run so far ran on a state
 		// that is no longer true.
 		if err := w.session.run("ROLLBACK"); err != nil {
@@ -183,8 +187,8 @@ func (w *writer) next() error {
 		}
 		w.results = w.results[:0]
 		return w.begin(true)
-	case w.ledger.dialect.broken(err):
-		return err // the next one would only find the same, perhaps after the same wait
+	case w.ledger.dialect.broken(cause):
+		return cause // the next one would only find the same, perhaps after the same wait
 	case t.wrote:
 		// Some failures have rolled the whole transaction back already; then there is no savepoint to return to.
 		if w.session.run("ROLLBACK TO "+savepoint) != nil || w.session.run("RELEASE "+savepoint) != nil {

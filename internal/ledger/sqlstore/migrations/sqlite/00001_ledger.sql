@@ -48,14 +48,14 @@ CREATE TABLE episodes (
     tally           INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX episodes_one_open ON episodes (alert_id) WHERE ended_at = 0;
-CREATE INDEX episodes_of_alert ON episodes (alert_id, judged_at);
+CREATE INDEX episodes_of_alert ON episodes (alert_id, judged_at, opened_at);
 CREATE INDEX episodes_of_group ON episodes (group_id, opened_at, id);
 CREATE INDEX episodes_in_time ON episodes (opened_at, id);
 CREATE INDEX episodes_open ON episodes (opened_at, id) WHERE ended_at = 0;
 CREATE INDEX episodes_of_rule ON episodes (rule, opened_at, id);
 CREATE INDEX episodes_of_owner ON episodes (owner, opened_at, id);
 CREATE INDEX episodes_of_severity ON episodes (severity, opened_at, id);
-CREATE INDEX episodes_judged ON episodes (verdict, opened_at, id) WHERE verdict <> '';
+CREATE INDEX episodes_of_verdict ON episodes (verdict, opened_at, id);
 CREATE INDEX episodes_ended ON episodes (ended_at) WHERE ended_at > 0;
 CREATE INDEX episodes_tally ON episodes (rule, owner, source_metric, highest, tally, opened_at);
 
@@ -82,7 +82,7 @@ CREATE TABLE page_groups (
     sequence        INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX page_groups_one_open ON page_groups (group_key) WHERE closed_at = 0;
-CREATE INDEX page_groups_due ON page_groups (tier, due_at) WHERE due_at > 0;
+CREATE INDEX page_groups_due ON page_groups (tier, due_at, id) WHERE due_at > 0;
 CREATE INDEX page_groups_of_digest ON page_groups (digest_id) WHERE digest_id <> '';
 CREATE INDEX page_groups_closed ON page_groups (closed_at) WHERE closed_at > 0;
 
@@ -105,7 +105,7 @@ CREATE TABLE deliveries (
     ready_at     INTEGER,
     PRIMARY KEY (topic, destination)
 );
-CREATE INDEX deliveries_due ON deliveries (tier, ready_at) WHERE ready_at IS NOT NULL;
+CREATE INDEX deliveries_due ON deliveries (tier, ready_at, topic, destination) WHERE ready_at IS NOT NULL;
 CREATE INDEX deliveries_in_time ON deliveries (ordered_at);
 
 CREATE TABLE events (
