@@ -1,0 +1,65 @@
+package e2e
+
+import (
+	"context"
+	"os/exec"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A person opens the page in a browser, acknowledges the alert and says what it was worth.
+func TestThePageInABrowser(t *testing.T) {
+	var browser string
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			browser = path
+			break
+		}
+	}
+	if browser == "" {
+		lacking(t, "there is no Chromium: install it to have the page tested")
+	}
+	s, _, people, _ := start(t, kvRule)
+	launch(t, s.dir, s.health, s.whole())
+	s.sendHTTP(t, gauge("kv", "llama", 0.99))
+	eventually(t, "the page", func() bool { return people.told("KVCacheNearlyFull", "firing") == 1 })
+
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(browser), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-quic", true))
+	allocator, stop := chromedp.NewExecAllocator(t.Context(), options...)
+	defer stop()
+	tab, closeTab := chromedp.NewContext(allocator)
+	defer closeTab()
+	tab, cancel := context.WithTimeout(tab, patience)
+	defer cancel()
+
+	var text string
+	require.NoError(t, chromedp.Run(tab,
+		chromedp.Navigate("http://"+s.page+"/"),
+		chromedp.Text("body", &text, chromedp.ByQuery),
+	))
+	for _, want := range []string{"KVCacheNearlyFull", "platform", "0.99", "0.98", "llama"} {
+		assert.Contains(t, text, want)
+	}
+	require.NoError(t, chromedp.Run(tab,
+		chromedp.Click(`button[formaction$="/acknowledge"]`, chromedp.ByQuery),
+		chromedp.WaitReady("body", chromedp.ByQuery),
+	))
+	eventually(t, "the API shows the acknowledgement", func() bool {
+		open := s.alerts(t, "?open=true")
+		return len(open) == 1 && open[0].Acknowledgement != nil
+	})
+	require.NoError(t, chromedp.Run(tab,
+		chromedp.Navigate("http://"+s.page+"/"),
+		chromedp.Click(`button[formaction$="/verdict"][value="false_positive"]`, chromedp.ByQuery),
+		chromedp.WaitReady("body", chromedp.ByQuery),
+	))
+	eventually(t, "the API shows the verdict", func() bool {
+		open := s.alerts(t, "?open=true")
+		return len(open) == 1 && open[0].Verdict == "false_positive"
+	})
+}
