@@ -189,7 +189,7 @@ func plain(v any) (*yaml.Node, error) {
 
 const hidden = "[REDACTED]"
 
-// String, GoString, MarshalYAML, MarshalText and MarshalScalar hide the content.
+// String implements fmt.Stringer. Like every other way to show a document it hides the content.
 func (Document) String() string { return hidden }
 
 // GoString implements fmt.GoStringer.

@@ -133,14 +133,13 @@ func (f field) duration() (time.Duration, bool) {
 	return 0, false
 }
 
-// positive reads a duration that must not be zero.
-func (f field) positive() (time.Duration, bool) {
+// positive reads a duration that must not be zero; 0 is one that is wrong.
+func (f field) positive() time.Duration {
 	d, ok := f.duration()
 	if ok && d == 0 {
 		f.errorf("must be longer than 0s (got %s)", f.node.Value)
-		return 0, false
 	}
-	return d, ok
+	return d
 }
 
 // number reads a finite number.
@@ -189,16 +188,16 @@ func (f field) items() []field {
 	return all
 }
 
-// list reads a list; what is absent or null is an empty one.
-func (f field) list() ([]field, bool) {
+// list reads a list; what is absent, null or wrong is an empty one.
+func (f field) list() []field {
 	if isNull(f.node) {
-		return nil, true
+		return nil
 	}
 	if f.node.Kind != yaml.SequenceNode {
 		f.errorf("must be a list (got %s)", f.got())
-		return nil, false
+		return nil
 	}
-	return f.items(), true
+	return f.items()
 }
 
 // strings reads a mapping of names to strings, as `labels` and `annotations` are.

@@ -75,7 +75,7 @@ func (d *decoder) file(root field) []*Group {
 }
 
 func (d *decoder) groups(f field) []*Group {
-	items, _ := f.list()
+	items := f.list()
 	var groups []*Group
 	names := map[string]field{}
 	for _, item := range items {
@@ -151,7 +151,7 @@ func (d *decoder) group(f field) (*Group, field) {
 		g.Labels = d.labels(labels, true)
 	}
 	if rules, ok := m.get("rules"); ok {
-		items, _ := rules.list()
+		items := rules.list()
 		for _, item := range items {
 			if r := d.rule(item, g); r != nil {
 				g.Rules = append(g.Rules, r)

@@ -45,11 +45,11 @@ func (d *decoder) noData(m mapping) NoData {
 		return n
 	}
 	if hold, ok := parts.lookup("hold_for"); ok {
-		n.HoldFor, _ = hold.positive()
+		n.HoldFor = hold.positive()
 	}
 	if hasAfter {
 		n.Action = NoDataRaise
-		n.After, _ = after.positive()
+		n.After = after.positive()
 		n.Tier = severityOf(tier)
 	}
 	if hold, ok := parts.lookup("hold_for"); ok && hasAfter && n.After > 0 && n.HoldFor > 0 && n.HoldFor <= n.After {
