@@ -34,15 +34,14 @@ func browser(t *testing.T) context.Context {
 		t.Skip(missing)
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
-		chromedp.WSURLReadTimeout(time.Minute))
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WSURLReadTimeout(time.Minute))
 	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
-	t.Cleanup(cancel)
+	t.Cleanup(cancel) // waits for the browser's end
 	require.NoError(t, chromedp.Run(ctx), "starting %s", path)
+	ctx, cancel = context.WithTimeout(ctx, time.Minute)
+	t.Cleanup(cancel)
 	return ctx
 }
 
@@ -61,7 +60,7 @@ func TestPageInChromium(t *testing.T) {
 		noScript(),
 		chromedp.Navigate(server.URL+"/"),
 		chromedp.Title(&title),
-		chromedp.Click(`//article[@id="`+id+`"]//button[text()="Acknowledge"]`, chromedp.BySearch),
+		chromedp.Click(`//article[@id="`+id+`"]//button[starts-with(text(), "Acknowledge")]`, chromedp.BySearch),
 		chromedp.WaitVisible(`.notice`),
 		chromedp.Text(`.notice`, &notice),
 	))

@@ -46,10 +46,13 @@ func quantity(n *Number, unit string) string {
 	return text
 }
 
+// unitNames are units that people know by another sign.
+var unitNames = map[string]string{"1": "", "Cel": "°C", "By": "B", "KiBy": "KiB", "MiBy": "MiB", "GiBy": "GiB"}
+
 // unitName writes a unit for people: what is counted stands in braces, and "1" is no unit.
 func unitName(unit string) string {
-	if unit == "1" {
-		return ""
+	if name, ok := unitNames[unit]; ok {
+		return name
 	}
 	return strings.NewReplacer("{", "", "}", "").Replace(unit)
 }

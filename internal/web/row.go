@@ -57,13 +57,11 @@ func (r row) Observed() string { return quantity(r.Value, r.SourceUnit) }
 // Limit is the threshold with its unit.
 func (r row) Limit() string { return quantity(r.Threshold, r.SourceUnit) }
 
-// Worst is the peak with its unit, where it says more than the value.
-func (r row) Worst() string {
-	if r.Peak == nil || r.Value != nil && *r.Peak == *r.Value {
-		return ""
-	}
-	return quantity(r.Peak, r.SourceUnit)
-}
+// Worst is the peak with its unit: the value farthest past the threshold.
+func (r row) Worst() string { return quantity(r.Peak, r.SourceUnit) }
+
+// Worse reports whether the peak says more than the value.
+func (r row) Worse() bool { return r.Peak != nil && (r.Value == nil || *r.Peak != *r.Value) }
 
 // Ending says why the alert ended.
 func (r row) Ending() string {
