@@ -21,7 +21,7 @@ func testSpec() Spec {
 				{After: 30 * time.Minute, Receivers: []string{"head"}, Tiers: []string{"critical"}},
 			},
 		},
-		"quiet":  {},
+		"quiet": {},
 		Unowned: {Steps: []StepSpec{{Receivers: []string{"everyone"}}}},
 	}
 	return s

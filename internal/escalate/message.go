@@ -22,9 +22,6 @@ const (
 	AnnotationRespondWithin = "respond_within"
 )
 
-// LabelDigest is the group label of a daily digest: the day of its batch.
-const LabelDigest = "digest"
-
 // Page is what a destination is to be told about a group now: one alert per episode, those that fire first, the most
 // urgent first. Left out are snoozed episodes, and those that ended before the destination was last told: see
 // ToldUntil. step is the one that the group has reached.
@@ -39,13 +36,6 @@ func (p *Policy) Page(g *ledger.Group, episodes []*ledger.Episode, told time.Tim
 		}
 	}
 	return m
-}
-
-// DigestMessage is what a destination is to be told about a digest: its open episodes, and those that ended since it
-// was last told. day names the batch.
-func (p *Policy) DigestMessage(id, owner, day string, episodes []*ledger.Episode, told time.Time, step int, now time.Time) notify.Message {
-	g := &ledger.Group{ID: id, Owner: owner, Labels: map[string]string{alert.LabelOwner: owner, LabelDigest: day}}
-	return p.Page(g, episodes, told, step, now)
 }
 
 // Firing reports whether a message tells of something that fires.

@@ -1,0 +1,120 @@
+package escalationexporter
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/confmap"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/escalate"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/notify"
+)
+
+// Config is the exporter's configuration. Beside its own keys it takes `receivers`, `global` and `templates` of
+// Alertmanager's document.
+type Config struct {
+	// Ledger is the extension that keeps the record.
+	Ledger component.ID `mapstructure:"ledger"`
+	// LedgerTimeout is how long a commit may take before transitions go to the journal.
+	LedgerTimeout time.Duration `mapstructure:"ledger_timeout"`
+
+	escalate.Spec `mapstructure:",squash"`
+
+	// Document is Alertmanager's part. It hides its content, most of which is secrets.
+	Document notify.Document `mapstructure:"-"`
+
+	// Keys that are known and not built yet: set, they are refused.
+	Storage        any `mapstructure:"storage"`
+	Undeliverable  any `mapstructure:"undeliverable_to"`
+	Watchdog       any `mapstructure:"watchdog"`
+	Alertmanagers  any `mapstructure:"alertmanagers"`
+	Actions        any `mapstructure:"actions"`
+	InhibitRules   any `mapstructure:"inhibit_rules"`
+	TimeIntervals  any `mapstructure:"time_intervals"`
+	MuteTimeIntval any `mapstructure:"mute_time_intervals"`
+}
+
+var (
+	_ component.Config    = (*Config)(nil)
+	_ confmap.Unmarshaler = (*Config)(nil)
+	_ confmap.Validator   = (*Config)(nil)
+)
+
+func createDefaultConfig() component.Config {
+	return &Config{
+		Ledger:        component.MustNewID("alert_ledger"),
+		LedgerTimeout: time.Second,
+		Spec:          escalate.DefaultSpec(),
+	}
+}
+
+// Unmarshal takes Alertmanager's keys out before the rest is read: they are not the Collector's to understand.
+func (c *Config) Unmarshal(conf *confmap.Conf) error {
+	document, err := notify.ReadDocument(conf)
+	if err != nil {
+		return err
+	}
+	ours := confmap.New()
+	if err := ours.Merge(conf); err != nil {
+		return err
+	}
+	for _, key := range notify.Keys {
+		ours.Delete(key)
+	}
+	type plain Config // without this method
+	if err := ours.Unmarshal((*plain)(c)); err != nil {
+		return err
+	}
+	c.Document = document
+	return nil
+}
+
+// Validate builds what Start will use.
+func (c *Config) Validate() error {
+	_, receivers, err := c.build(nil)
+	if receivers != nil {
+		receivers.Close()
+	}
+	return err
+}
+
+// build compiles the policy and the receivers.
+func (c *Config) build(logger *slog.Logger) (*escalate.Policy, *notify.Receivers, error) {
+	var errs []error
+	if c.LedgerTimeout <= 0 {
+		errs = append(errs, fmt.Errorf("ledger_timeout: must be positive (got %s)", c.LedgerTimeout))
+	}
+	for _, later := range []struct {
+		key   string
+		value any
+	}{
+		{"storage", c.Storage}, {"undeliverable_to", c.Undeliverable}, {"watchdog", c.Watchdog},
+		{"alertmanagers", c.Alertmanagers}, {"actions", c.Actions}, {"inhibit_rules", c.InhibitRules},
+		{"time_intervals", c.TimeIntervals}, {"mute_time_intervals", c.MuteTimeIntval},
+	} {
+		if escalate.IsSet(later.value) {
+			errs = append(errs, fmt.Errorf("%s: not supported yet: remove it", later.key))
+		}
+	}
+	receivers, err := notify.Build(c.Document, notify.Options{ExternalURL: c.ExternalURL, Logger: logger})
+	known := func(string) bool { return true } // without receivers, every name in a step would be an error too many
+	if err != nil {
+		errs = append(errs, err)
+	} else {
+		known = func(name string) bool {
+			_, ok := receivers.Destinations(name)
+			return ok
+		}
+	}
+	policy, err := escalate.Build(c.Spec, known)
+	if err = errors.Join(append(errs, err)...); err != nil {
+		if receivers != nil {
+			receivers.Close()
+		}
+		return nil, nil, err
+	}
+	return policy, receivers, nil
+}

@@ -1,0 +1,245 @@
+package escalationexporter
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/escalate"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/notify"
+)
+
+const (
+	// sendTimeout is how long a destination may take to answer.
+	sendTimeout = 30 * time.Second
+	// leaseFor keeps other replicas away from a delivery while this one has it. It outlasts one try.
+	leaseFor = time.Minute
+	// notedPerUpdate bounds what one transaction writes about a message with many alerts: others get their turn.
+	notedPerUpdate = 250
+	// persistTimeout is how long a commit may take that nobody waits for.
+	persistTimeout = 10 * time.Second
+	// ledgerRetry is how long to wait for a ledger that does not answer.
+	ledgerRetry = time.Second
+	// failureEvents bounds the events of one failed delivery.
+	failureEvents = 100
+)
+
+// errNothing says that there is nothing to send.
+var errNothing = errors.New("nothing to tell")
+
+// parcel is a message with what has to be known when it has been accepted.
+type parcel struct {
+	delivery ledger.Delivery
+	message  notify.Message
+	// reflects is the topic's sequence that the message tells of.
+	reflects int64
+	// resolved: the destination is told of ends. open: the topic has an open episode, if only a snoozed one.
+	resolved, open bool
+}
+
+// deliver tells a destination the latest state of a topic: it reads it, sends it outside of any transaction, and
+// writes down what became of it. Killed in between, it will be told once more, under the same key.
+func (x *escalation) deliver(ctx context.Context, destination, topic string) sent {
+	p, err := x.pack(ctx, destination, topic)
+	switch {
+	case errors.Is(err, errNothing):
+		x.obs.settled(destination)
+		x.persist(ctx, func(tx ledger.Tx) error { return settle(tx, topic, destination, p.reflects) })
+		return sent{}
+	case errors.Is(err, ledger.ErrNotFound):
+		return sent{}
+	case err != nil:
+		// The ledger cannot be read; the lease runs out, and the delivery is due again.
+		x.ledgerFailed(err)
+		return sent{}
+	}
+
+	began := time.Now()
+	sending, cancel := context.WithTimeout(ctx, sendTimeout)
+	err = x.sender.Send(sending, destination, p.message)
+	cancel()
+	took := time.Since(began)
+	if err == nil {
+		x.obs.delivered(destination, outcomeAccepted, took)
+		x.accepted(ctx, p)
+		return sent{}
+	}
+	if ctx.Err() != nil {
+		return sent{err: ctx.Err()} // shutting down: it stays owed
+	}
+	result := sent{err: err}
+	var failure *notify.SendError
+	if errors.As(err, &failure) {
+		result.permanent, result.asked = failure.Permanent, failure.RetryAfter
+	}
+	outcome := outcomeFailed
+	if result.permanent {
+		outcome = outcomeRefused
+	}
+	x.obs.delivered(destination, outcome, took)
+	x.failed(ctx, p, result)
+	return result
+}
+
+// pack reads what a destination is to be told.
+func (x *escalation) pack(ctx context.Context, destination, topic string) (parcel, error) {
+	p := parcel{resolved: x.resolved[destination]}
+	err := x.ledger.View(ctx, time.Now(), func(tx ledger.Tx) error {
+		d, err := tx.Delivery(topic, destination)
+		if err != nil {
+			return err
+		}
+		p.delivery, p.reflects = *d, d.Wanted
+		if d.Wanted <= d.Sent {
+			return errNothing
+		}
+		told := escalate.ToldUntil(d.Sent)
+		if escalate.IsDigest(topic) {
+			episodes, err := tx.DigestEpisodes(topic)
+			if err != nil {
+				return err
+			}
+			p.open = slices.ContainsFunc(episodes, (*ledger.Episode).Open)
+			p.message = x.policy.DigestPage(topic, episodes, told, d.Step, tx.Now())
+			return nil
+		}
+		g, err := tx.Group(topic)
+		if err != nil {
+			return err
+		}
+		episodes, err := tx.GroupEpisodes(topic)
+		if err != nil {
+			return err
+		}
+		p.open, p.reflects = g.Open(), max(g.Sequence, d.Wanted)
+		p.message = x.policy.Page(g, episodes, told, d.Step, tx.Now())
+		return nil
+	})
+	if err == nil && !p.worthSending() {
+		err = errNothing
+	}
+	return p, err
+}
+
+// worthSending reports whether the far side has something to learn. What has ended before it was told of is no news,
+// except in a digest, which reports what happened. While something is open, if only snoozed, nothing is told that the
+// far side would take for the end.
+func (p *parcel) worthSending() bool {
+	switch {
+	case len(p.message.Alerts) == 0:
+		return false
+	case escalate.Firing(p.message):
+		return true
+	case p.open || !p.resolved:
+		return false
+	default:
+		return p.delivery.SentFiring || p.delivery.Kind == ledger.DeliverDigest
+	}
+}
+
+// accepted writes down that a message has arrived. While the ledger does not take it the delivery stays here, so that
+// it is not sent again.
+func (x *escalation) accepted(ctx context.Context, p parcel) {
+	d, firing := p.delivery, escalate.Firing(p.message)
+	var told []string
+	for _, a := range p.message.Alerts {
+		// An end is noted where it was the news.
+		if a.EndsAt.IsZero() || !firing {
+			told = append(told, a.Labels[alert.LabelEpisodeID])
+		}
+	}
+	for {
+		part := told[:min(notedPerUpdate, len(told))]
+		told = told[len(part):]
+		last := len(told) == 0
+		x.persist(ctx, func(tx ledger.Tx) error {
+			for _, id := range part {
+				if err := ledger.Notify(tx, id, d.Receiver, d.Kind, d.Step); err != nil && !errors.Is(err, ledger.ErrNotFound) {
+					return err
+				}
+			}
+			if !last {
+				return nil
+			}
+			now, err := tx.Delivery(d.Topic, d.Destination)
+			if err != nil {
+				return err
+			}
+			now.Sent, now.SentFiring = max(now.Sent, p.reflects), firing
+			now.Wanted = max(now.Wanted, now.Sent)
+			now.Attempts, now.LastError = 0, ""
+			if now.Wanted == now.Sent {
+				now.LeasedUntil = time.Time{}
+			}
+			return tx.PutDelivery(now)
+		})
+		if last {
+			return
+		}
+	}
+}
+
+// settle writes down that a destination need not be told.
+func settle(tx ledger.Tx, topic, destination string, reflects int64) error {
+	d, err := tx.Delivery(topic, destination)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if d.Wanted <= reflects {
+		d.Sent = d.Wanted
+	}
+	d.LeasedUntil = time.Time{}
+	return tx.PutDelivery(d)
+}
+
+// failed writes down when to try again. The story of an episode tells of the first failure in a row.
+func (x *escalation) failed(ctx context.Context, p parcel, result sent) {
+	x.persist(ctx, func(tx ledger.Tx) error {
+		d, err := tx.Delivery(p.delivery.Topic, p.delivery.Destination)
+		if err != nil {
+			return err
+		}
+		d.Attempts++
+		d.LastError = result.err.Error()
+		d.Due = tx.Now().Add(escalate.Backoff(d.Attempts, result.permanent, result.asked, x.jitter()))
+		d.LeasedUntil = time.Time{}
+		if err := tx.PutDelivery(d); err != nil || d.Attempts > 1 {
+			return err
+		}
+		for i, a := range p.message.Alerts {
+			if i == failureEvents || !a.EndsAt.IsZero() {
+				break // those that fire stand first
+			}
+			severity, _ := alert.ParseSeverity(a.Labels[alert.LabelSeverity])
+			if err := tx.AppendEvent(&ledger.Event{
+				Name: alert.EventPageFailed, EpisodeID: a.Labels[alert.LabelEpisodeID], Severity: severity,
+				Owner: a.Labels[alert.LabelOwner], Rule: a.Labels[alert.LabelName],
+				Receiver: d.Receiver, Reason: string(d.Kind), Step: d.Step, Note: d.LastError,
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// persist writes what must not be forgotten, however long the ledger takes. A shutdown ends it, after one try.
+func (x *escalation) persist(ctx context.Context, write func(ledger.Tx) error) {
+	for {
+		err := x.update(ctx, persistTimeout, write)
+		if err == nil || errors.Is(err, ledger.ErrNotFound) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(ledgerRetry):
+		}
+	}
+}

@@ -1,0 +1,260 @@
+package escalationexporter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.uber.org/zap"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/escalate"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/notify"
+)
+
+// transitionsPerUpdate bounds what one transaction takes: other updates get their turn, the first page of a flood goes
+// out while the rest is being written, and no commit nears ledger_timeout by its size.
+const transitionsPerUpdate = 250
+
+// errJournalFull gives a batch back to its sender, who shall try again.
+var errJournalFull = errors.New("the ledger takes nothing, and the journal is full")
+
+// sender is what the exporter needs of notify.Receivers.
+type sender interface {
+	Destinations(receiver string) ([]notify.Destination, bool)
+	All() []notify.Destination
+	Send(ctx context.Context, destination string, m notify.Message) error
+	Close()
+}
+
+// escalation is the exporter.
+type escalation struct {
+	config *Config
+	policy *escalate.Policy
+	sender sender
+	logger *zap.Logger
+	obs    *obsreport
+	jitter func() float64
+
+	ledger ledger.Ledger
+	host   component.Host
+	// shared: other Collectors work on the same ledger.
+	shared bool
+
+	view         *view
+	journal      *journal
+	destinations map[string]*destination
+	resolved     map[string]bool // by destination: it is told of ends
+	// validFor is the longest `valid_for` seen, in nanoseconds.
+	validFor atomic.Int64
+	health   health
+
+	wake   chan struct{}
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+}
+
+func newEscalation(set component.TelemetrySettings, config *Config, policy *escalate.Policy, s sender) (*escalation, error) {
+	obs, err := newObsreport(set)
+	if err != nil {
+		return nil, err
+	}
+	x := &escalation{
+		config: config, policy: policy, sender: s, logger: set.Logger, obs: obs, jitter: rand.Float64,
+		view: newView(), journal: newJournal(journalLimit), wake: make(chan struct{}, 1),
+		destinations: map[string]*destination{}, resolved: map[string]bool{},
+	}
+	x.validFor.Store(int64(alert.DefaultValidFor))
+	return x, nil
+}
+
+// sharing is implemented by a ledger that several Collectors may work on at the same time.
+type sharing interface{ Shared() bool }
+
+// start finds the ledger, loads what is open, and begins to work on what is due.
+func (x *escalation) start(ctx context.Context, host component.Host) error {
+	x.host = host
+	extension, ok := host.GetExtensions()[x.config.Ledger]
+	if !ok {
+		return fmt.Errorf("ledger: there is no extension %q: configure it, and list it under service.extensions", x.config.Ledger)
+	}
+	provider, ok := extension.(ledger.Provider)
+	if !ok {
+		return fmt.Errorf("ledger: the extension %q keeps no alerts: name one of the type alert_ledger", x.config.Ledger)
+	}
+	if x.ledger = provider.Ledger(); x.ledger == nil {
+		return fmt.Errorf("ledger: the extension %q has not been started", x.config.Ledger)
+	}
+	if s, ok := x.ledger.(sharing); ok {
+		x.shared = s.Shared()
+	}
+
+	working, cancel := context.WithCancel(context.Background()) // not Start's context, which ends with the start
+	x.cancel = cancel
+	for _, to := range x.sender.All() {
+		x.resolved[to.Name] = to.SendResolved
+		x.destinations[to.Name] = x.newDestination(working, to.Name)
+	}
+	groups, err := x.load(ctx)
+	if err != nil {
+		cancel()
+		return fmt.Errorf("read the ledger: %w", err)
+	}
+	if err := x.obs.observe(x); err != nil {
+		cancel()
+		return err
+	}
+	x.work.Go(func() { x.reconcile(working, groups) })
+	x.work.Go(func() { x.drain(working) })
+	return nil
+}
+
+func (x *escalation) newDestination(ctx context.Context, name string) *destination {
+	return &destination{
+		name: name, ctx: ctx, jitter: x.jitter, known: map[string]*job{},
+		send: func(ctx context.Context, topic string) sent { return x.deliver(ctx, name, topic) },
+		changed: func(err error) {
+			if err != nil {
+				x.logger.Warn("A destination does not take pages; they are kept and tried again.", zap.String("destination", name), zap.Error(err))
+				return
+			}
+			x.logger.Info("A destination takes pages again.", zap.String("destination", name))
+		},
+	}
+}
+
+// shutdown stops all work. What is owed stays in the ledger.
+func (x *escalation) shutdown(ctx context.Context) error {
+	if x.cancel != nil {
+		x.cancel()
+	}
+	x.work.Wait()
+	var left []leased
+	for _, d := range x.destinations {
+		for _, topic := range d.stop() {
+			left = append(left, leased{topic: topic, destination: d.name})
+		}
+	}
+	if x.ledger != nil {
+		x.release(ctx, left)
+		x.flush(ctx)
+	}
+	x.sender.Close()
+	x.obs.shutdown()
+	return nil
+}
+
+// consume takes the judgements of a batch. When it returns nil the transitions among them are in the ledger, or in the
+// journal while the ledger does not answer.
+func (x *escalation) consume(ctx context.Context, md pmetric.Metrics) error {
+	now := time.Now()
+	var transitions []alert.Alert
+	observations := map[string]ledger.Observation{}
+	ignored := map[verdict]int{}
+	alert.Read(md, func(a alert.Alert) {
+		switch v, episodeID := x.view.judge(&a, now); v {
+		case transition:
+			transitions = append(transitions, a)
+		case repetition:
+			ignored[repetition]++
+			if episodeID != "" && a.State == alert.Firing {
+				observations[episodeID] = observation(&a, now)
+			}
+		default:
+			ignored[v]++
+		}
+	}, x.obs.rejected)
+	x.obs.passed(ignored)
+	if len(observations) > 0 {
+		x.ledger.Observe(observations)
+	}
+	return x.take(ctx, transitions)
+}
+
+func observation(a *alert.Alert, now time.Time) ledger.Observation {
+	return ledger.Observation{
+		Value: a.Value, FiringLevel: a.FiringLevel, ObservedAt: a.ObservedAt, JudgedAt: a.Time, SeenAt: now,
+	}
+}
+
+// take commits transitions, or puts what cannot be committed into the journal. Transitions follow those that wait.
+func (x *escalation) take(ctx context.Context, transitions []alert.Alert) error {
+	for len(transitions) > 0 {
+		if waiting, taken := x.journal.follow(transitions); taken {
+			return nil
+		} else if waiting {
+			return x.refuse(transitions)
+		}
+		part := transitions[:min(transitionsPerUpdate, len(transitions))]
+		if err := x.commit(ctx, part); err != nil {
+			if !x.journal.add(transitions) {
+				return x.refuse(transitions)
+			}
+			return nil
+		}
+		transitions = transitions[len(part):]
+	}
+	return nil
+}
+
+// refuse gives transitions back: their sender will repeat them.
+func (x *escalation) refuse(transitions []alert.Alert) error {
+	now := time.Now()
+	for i := range transitions {
+		x.view.doubt(transitions[i].ID, now)
+	}
+	x.obs.refused(len(transitions))
+	return errJournalFull
+}
+
+// commit records transitions in one transaction and starts what follows from them.
+func (x *escalation) commit(ctx context.Context, transitions []alert.Alert) error {
+	var done *recording
+	err := x.update(ctx, x.config.LedgerTimeout, func(tx ledger.Tx) (err error) {
+		done, err = x.record(tx, transitions)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i := range done.changes {
+		x.view.learn(done.changes[i])
+	}
+	x.obs.recorded(done.changes)
+	if done.validFor > 0 {
+		x.validFor.Store(int64(done.validFor))
+	}
+	x.dispatch(&done.applied)
+	return nil
+}
+
+// update runs a transaction to its end, whatever becomes of the caller, and watches the ledger's health by it.
+func (x *escalation) update(ctx context.Context, timeout time.Duration, fn func(ledger.Tx) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	defer cancel()
+	err := x.ledger.Update(ctx, time.Now(), fn)
+	switch {
+	case err == nil:
+		x.ledgerWorks()
+	case !errors.Is(err, ledger.ErrNotFound):
+		x.ledgerFailed(err)
+	}
+	return err
+}
+
+// dispatch hands deliveries that are durable, and leased to this exporter, to their destinations.
+func (x *escalation) dispatch(done *applied) {
+	x.obs.decided(done)
+	for _, d := range done.deliveries {
+		if to := x.destinations[d.Destination]; to != nil {
+			to.offer(d)
+		}
+	}
+}

@@ -1,0 +1,361 @@
+package escalationexporter
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
+)
+
+const (
+	// groupsPerUpdate and deliveriesPerUpdate bound one transaction of the reconciler.
+	groupsPerUpdate     = 50
+	deliveriesPerUpdate = 250
+	lossesPerUpdate     = 250
+	// longestWait bounds the time between two looks, should a clock be set back.
+	longestWait = time.Minute
+	// episodesPerPage is how many are read at a time at the start.
+	episodesPerPage = 5000
+)
+
+// rouse lets the reconciler look at once.
+func (x *escalation) rouse() {
+	select {
+	case x.wake <- struct{}{}:
+	default:
+	}
+}
+
+// reconcile works on what is due, until ctx ends: whenever the ledger changes, whenever something falls due, and when
+// an alert has not been heard of for too long. groups must be decided anew first.
+func (x *escalation) reconcile(ctx context.Context, groups []string) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	reclaim := true
+	for ctx.Err() == nil {
+		changed := x.ledger.Changed()
+		wait, err := x.pass(ctx, &groups, &reclaim)
+		if err != nil && ctx.Err() == nil {
+			if !errors.Is(err, errLooked) {
+				x.ledgerFailed(err)
+			}
+			changed, wait = nil, ledgerRetry
+		}
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		case <-timer.C:
+		case <-x.wake:
+		}
+	}
+}
+
+// errLooked marks an error that update has already reported.
+var errLooked = errors.New("the ledger does not take an update")
+
+// pass does a bounded part of everything that is due, and returns how long nothing more will be.
+func (x *escalation) pass(ctx context.Context, groups *[]string, reclaim *bool) (wait time.Duration, err error) {
+	write := func(fn func(ledger.Tx) error) error {
+		if err := x.update(ctx, persistTimeout, fn); err != nil {
+			return fmt.Errorf("%w: %w", errLooked, err)
+		}
+		return nil
+	}
+	if *reclaim || x.afterOutage() {
+		*reclaim = true
+		if err := x.takeBack(write); err != nil {
+			return 0, err
+		}
+		*reclaim = false
+	}
+	more := false
+	if n := min(len(*groups), groupsPerUpdate); n > 0 {
+		if err := write(func(tx ledger.Tx) error { return makeDue(tx, (*groups)[:n]) }); err != nil {
+			return 0, err
+		}
+		*groups, more = (*groups)[n:], true
+	}
+
+	now := time.Now()
+	var groupDue, deliveryDue time.Time
+	err = x.ledger.View(ctx, now, func(tx ledger.Tx) (err error) {
+		if groupDue, err = tx.NextGroupDue(); err != nil {
+			return err
+		}
+		deliveryDue, err = tx.NextDeliveryDue()
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	due := func(t time.Time) bool { return !t.IsZero() && !t.After(now) }
+	if due(groupDue) {
+		more = true
+		if err := x.decideDue(write); err != nil {
+			return 0, err
+		}
+	}
+	if due(deliveryDue) {
+		more = true
+		if err := x.claim(write); err != nil {
+			return 0, err
+		}
+	}
+	lostDue, err := x.expire(now, write)
+	if err != nil {
+		return 0, err
+	}
+	if more || due(lostDue) {
+		return 0, nil
+	}
+	wait = longestWait
+	for _, t := range []time.Time{groupDue, deliveryDue, lostDue} {
+		if !t.IsZero() {
+			wait = min(wait, t.Sub(now))
+		}
+	}
+	return wait, nil
+}
+
+// decideDue decides groups that are due.
+func (x *escalation) decideDue(write func(func(ledger.Tx) error) error) error {
+	var done *applied
+	err := write(func(tx ledger.Tx) error {
+		done = &applied{}
+		due, err := tx.DueGroups(groupsPerUpdate)
+		if err != nil {
+			return err
+		}
+		for _, g := range due {
+			episodes, err := tx.GroupEpisodes(g.ID)
+			if err != nil {
+				return err
+			}
+			if err := x.decide(tx, g, episodes, done); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		x.dispatch(done)
+	}
+	return err
+}
+
+// claim leases deliveries that are due and hands them to their destinations. What a destination has already is leased
+// anew: it waits in its queue.
+func (x *escalation) claim(write func(func(ledger.Tx) error) error) error {
+	var due []*ledger.Delivery
+	err := write(func(tx ledger.Tx) (err error) {
+		if due, err = tx.DueDeliveries(deliveriesPerUpdate); err != nil {
+			return err
+		}
+		for _, d := range due {
+			if x.destinations[d.Destination] == nil {
+				d.LastError = "the configuration has no such destination any more"
+				d.Sent = d.Wanted
+			} else {
+				d.LeasedUntil = tx.Now().Add(leaseFor)
+			}
+			if err := tx.PutDelivery(d); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		for _, d := range due {
+			if to := x.destinations[d.Destination]; to != nil {
+				to.offer(d)
+			}
+		}
+	}
+	return err
+}
+
+// expire marks what has not been heard of for too long, and ends what has been lost for too long.
+func (x *escalation) expire(now time.Time, write func(func(ledger.Tx) error) error) (next time.Time, err error) {
+	if x.ledgerDown() || x.journal.size() > 0 {
+		return now.Add(ledgerRetry), nil // what waits may be a sign of life
+	}
+	losses, next := x.view.lost(now, x.policy.LostAfter, ledgerRetry, lossesPerUpdate)
+	if len(losses) == 0 {
+		return next, nil
+	}
+	err = write(func(tx ledger.Tx) error {
+		for _, l := range losses {
+			err := ledger.Lose(tx, l.episodeID)
+			if l.gone {
+				err = ledger.End(tx, l.episodeID, alert.ReasonSeriesGone)
+			}
+			if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		x.view.settle(losses, now, x.policy.LostAfter)
+		x.obs.expired(losses)
+	}
+	return now, err
+}
+
+// leased is a delivery that this exporter has leased.
+type leased struct{ topic, destination string }
+
+// takeBack ends the leases of a former life of this exporter, and of an update whose answer was lost. Of a shared
+// ledger they may be somebody else's, and are left to run out.
+func (x *escalation) takeBack(write func(func(ledger.Tx) error) error) error {
+	if x.shared {
+		return nil
+	}
+	for {
+		n := 0
+		var stranded []leased
+		// An embedded ledger goes by its caller's clock: asked later, it shows what is leased until then.
+		later := time.Now().Add(leaseFor + time.Second)
+		err := x.ledger.View(context.Background(), later, func(tx ledger.Tx) error {
+			due, err := tx.DueDeliveries(1 << 20)
+			for _, d := range due {
+				if to := x.destinations[d.Destination]; to != nil && !to.knows(d.Topic) && !d.LeasedUntil.IsZero() {
+					stranded = append(stranded, leased{topic: d.Topic, destination: d.Destination})
+				}
+			}
+			return err
+		})
+		if err != nil || len(stranded) == 0 {
+			return err
+		}
+		for n < len(stranded) {
+			part := stranded[n:min(n+deliveriesPerUpdate, len(stranded))]
+			if err := write(func(tx ledger.Tx) error { return unlease(tx, part) }); err != nil {
+				return err
+			}
+			n += len(part)
+		}
+		return nil
+	}
+}
+
+// release ends the leases of what could not be sent before the shutdown.
+func (x *escalation) release(ctx context.Context, left []leased) {
+	for len(left) > 0 {
+		part := left[:min(deliveriesPerUpdate, len(left))]
+		left = left[len(part):]
+		if err := x.update(ctx, x.config.LedgerTimeout, func(tx ledger.Tx) error { return unlease(tx, part) }); err != nil {
+			return
+		}
+	}
+}
+
+func unlease(tx ledger.Tx, part []leased) error {
+	for _, l := range part {
+		d, err := tx.Delivery(l.topic, l.destination)
+		if errors.Is(err, ledger.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		d.LeasedUntil = time.Time{}
+		if err := tx.PutDelivery(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settingPolicy keeps what the groups' due times were computed by.
+const settingPolicy = "escalation.policy"
+
+// load reads what is open into the view. It returns the groups that must be decided anew, because the policy is not
+// the one by which they were decided.
+func (x *escalation) load(ctx context.Context) (groups []string, err error) {
+	began := time.Now()
+	policy, err := fingerprint(x.config)
+	if err != nil {
+		return nil, err
+	}
+	x.view.pardon(began)
+	open, seen := true, map[string]bool{}
+	var before string
+	err = x.ledger.View(ctx, began, func(tx ledger.Tx) error {
+		if before, err = tx.Setting(settingPolicy); err != nil {
+			return err
+		}
+		text, err := tx.Setting(settingValidFor)
+		if err != nil {
+			return err
+		}
+		if longest, err := strconv.ParseInt(text, 10, 64); err == nil {
+			x.validFor.Store(max(longest, x.validFor.Load()))
+		}
+		for q := (ledger.Query{Open: &open, Limit: episodesPerPage}); ; {
+			page, err := tx.Episodes(q)
+			if err != nil {
+				return err
+			}
+			for _, e := range page {
+				x.view.load(e, began, time.Duration(x.validFor.Load()))
+				if e.GroupID != "" && !seen[e.GroupID] {
+					seen[e.GroupID] = true
+					groups = append(groups, e.GroupID)
+				}
+			}
+			if len(page) < episodesPerPage {
+				return nil
+			}
+			q.After = page[len(page)-1]
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	x.logger.Info("Escalation begins.", zap.Int("open_alerts", x.view.open), zap.Duration("took", time.Since(began)))
+	if before == policy {
+		return nil, nil
+	}
+	return groups, x.ledger.Update(ctx, began, func(tx ledger.Tx) error { return tx.PutSetting(settingPolicy, policy) })
+}
+
+// fingerprint changes with everything that decisions depend on.
+func fingerprint(c *Config) (string, error) {
+	text, err := json.Marshal(c.Spec)
+	if err != nil {
+		return "", err
+	}
+	h := fnv.New64a()
+	_, _ = h.Write(text)
+	return strconv.FormatUint(h.Sum64(), 16), nil
+}
+
+// makeDue has groups decided now.
+func makeDue(tx ledger.Tx, ids []string) error {
+	for _, id := range ids {
+		g, err := tx.Group(id)
+		if errors.Is(err, ledger.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if g.DueAt.IsZero() || g.DueAt.After(tx.Now()) {
+			g.DueAt = tx.Now()
+			if err := tx.PutGroup(g); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
