@@ -1,0 +1,9 @@
+package main
+
+import "syscall"
+
+// attributes give each process a group of its own, so that a Ctrl-C on the terminal reaches only us and we end them in
+// order; and the kernel ends it should we be killed.
+func attributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
