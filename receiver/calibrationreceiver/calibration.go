@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -19,168 +20,179 @@ import (
 	"github.com/otelcol-escalation/otelcol-escalation/internal/web"
 )
 
-// calibration is the receiver. It reads the clock; nothing below it does.
+const (
+	// maxHeader bounds a request's header, in bytes.
+	maxHeader = 64 << 10
+	// prepareInterval is how long the page waits to ask the ledger again for the key of its forms.
+	prepareInterval = 5 * time.Second
+)
+
+// calibration is the receiver, whatever pipelines it stands in.
 type calibration struct {
-	cfg     *Config
-	set     receiver.Settings
-	tell    *telemetry
-	forget  func()
-	metrics consumer.Metrics // nil without a metrics pipeline
-	logs    consumer.Logs    // nil without a logs pipeline
+	config *Config
+	set    receiver.Settings
+	obs    *obsreport
+	// nextMetrics and nextLogs are nil where no such pipeline has the receiver.
+	nextMetrics consumer.Metrics
+	nextLogs    consumer.Logs
 
-	startOnce, stopOnce sync.Once
-	startErr, stopErr   error
-
-	host   component.Host
-	ledger ledger.Ledger
-	server *http.Server
-	stop   context.CancelFunc
-	done   sync.WaitGroup
-
-	mu      sync.Mutex
-	failing bool
+	server   *http.Server
+	listener net.Listener
+	cancel   context.CancelFunc
+	work     sync.WaitGroup
 }
 
-func newCalibration(set receiver.Settings, cfg *Config, forget func()) (*calibration, error) {
-	tell, err := newTelemetry(set.TelemetrySettings)
+func newCalibration(set receiver.Settings, config *Config) (*calibration, error) {
+	obs, err := newObsreport(set)
 	if err != nil {
 		return nil, err
 	}
-	return &calibration{cfg: cfg, set: set, tell: tell, forget: forget}, nil
+	return &calibration{config: config, set: set, obs: obs}, nil
 }
 
-// Start starts the server and the two flows, once for both pipelines.
-func (c *calibration) Start(ctx context.Context, host component.Host) error {
-	c.startOnce.Do(func() { c.startErr = c.start(ctx, host) })
-	return c.startErr
-}
-
-func (c *calibration) start(ctx context.Context, host component.Host) error {
-	c.host = host
-	found, ok := host.GetExtensions()[c.cfg.Ledger]
-	if !ok {
-		return fmt.Errorf("ledger: extension %q is not there: name it under service.extensions", c.cfg.Ledger)
-	}
-	provider, ok := found.(ledger.Provider)
-	if !ok {
-		return fmt.Errorf("ledger: extension %q is no alert_ledger", c.cfg.Ledger)
-	}
-	c.ledger = provider.Ledger()
-	// Not Start's context: it ends when Start returns.
-	running, stop := context.WithCancel(context.Background())
-	c.stop = stop
-	if err := c.serve(ctx, host); err != nil {
-		stop()
+// start looks up the ledger, opens the server and begins to emit.
+func (c *calibration) start(ctx context.Context, extensions map[component.ID]component.Component, report func(*componentstatus.Event)) error {
+	l, err := findLedger(extensions, c.config.Ledger)
+	if err != nil {
 		return err
 	}
-	if c.metrics != nil {
-		c.done.Go(func() { c.collect(running) })
+	h := &health{logger: c.set.Logger, report: report}
+	site := web.New(web.Options{
+		Ledger:        l,
+		Now:           time.Now,
+		Authenticator: c.config.authenticator(),
+		LoopbackHosts: c.unprotected(),
+		Answered:      c.obs.answered,
+		Done:          c.obs.fedBack,
+		Failed:        func(err error) { c.set.Logger.Warn("The alert ledger failed a request", zap.Error(err)) },
+	})
+	if err := c.listen(ctx, extensions, site); err != nil {
+		return err
 	}
-	if c.logs != nil {
-		c.done.Go(func() { c.follow(running) })
+
+	// Not Start's context, which ends with the start.
+	run, cancel := context.WithCancel(context.Background())
+	c.cancel = cancel
+	c.work.Go(func() {
+		if err := c.server.Serve(c.listener); !errors.Is(err, http.ErrServerClosed) {
+			report(componentstatus.NewFatalErrorEvent(fmt.Errorf("the page's server stopped: %w", err)))
+		}
+	})
+	c.work.Go(func() { prepare(run, site, h) })
+	if c.nextMetrics != nil {
+		m := &collector{
+			ledger: l, next: c.nextMetrics, obs: c.obs, health: h,
+			interval: c.config.CollectionInterval, window: time.Duration(c.config.Window),
+		}
+		c.work.Go(func() { m.run(run) })
+	}
+	if c.nextLogs != nil {
+		e := &exporter{ledger: l, next: c.nextLogs, obs: c.obs, health: h, logger: c.set.Logger, cursor: cursorName(c.set.ID)}
+		c.work.Go(func() { e.run(run) })
 	}
 	return nil
 }
 
-// serve starts the HTTP server.
-func (c *calibration) serve(ctx context.Context, host component.Host) error {
-	authenticator := ""
-	if auth := c.cfg.HTTP.Auth.Get(); auth != nil {
-		authenticator = auth.Config.AuthenticatorID.String()
+// shutdown stops what start started: requests that are being answered are answered, events that are not exported stay
+// behind the cursor.
+func (c *calibration) shutdown(ctx context.Context) error {
+	var err error
+	if c.cancel != nil {
+		c.cancel()
+		if err = c.server.Shutdown(ctx); err != nil {
+			err = errors.Join(err, c.server.Close())
+		}
 	}
-	site := web.New(web.Options{
-		Ledger:        c.ledger,
-		Now:           time.Now,
-		Authenticator: authenticator,
-		LoopbackHosts: authenticator == "",
-		Answered:      c.tell.answered,
-		Done:          c.tell.done,
-		Failed:        c.failed,
-	})
-	if err := site.Prepare(ctx); err != nil {
-		return fmt.Errorf("ledger: %w", err)
+	c.work.Wait()
+	c.obs.shutdown()
+	return err
+}
+
+func findLedger(extensions map[component.ID]component.Component, id component.ID) (ledger.Ledger, error) {
+	extension, ok := extensions[id]
+	if !ok {
+		return nil, fmt.Errorf("ledger: there is no extension %q: configure it, and list it under service.extensions", id)
 	}
-	cfg := c.cfg.HTTP
-	cfg.MaxRequestBodySize = web.MaxBody
-	server, err := cfg.ToServer(ctx, host.GetExtensions(), c.set.TelemetrySettings, site, confighttp.WithErrorHandler(refuse))
+	provider, ok := extension.(ledger.Provider)
+	if !ok {
+		return nil, fmt.Errorf("ledger: extension %q is no alert ledger: name one of type alert_ledger", id)
+	}
+	l := provider.Ledger()
+	if l == nil {
+		return nil, fmt.Errorf("ledger: extension %q has not started", id)
+	}
+	return l, nil
+}
+
+// unprotected reports whether the loopback interface is all that protects the server.
+func (c *calibration) unprotected() bool {
+	return !c.config.HTTP.Auth.HasValue() && c.config.HTTP.NetAddr.Transport != "unix"
+}
+
+func (c *calibration) listen(ctx context.Context, extensions map[component.ID]component.Component, site http.Handler) error {
+	server, err := c.config.HTTP.ToServer(ctx, extensions, c.set.TelemetrySettings, site, confighttp.WithErrorHandler(c.refuse))
 	if err != nil {
 		return fmt.Errorf("http: %w", err)
 	}
-	listener, err := cfg.ToListener(ctx)
+	server.MaxHeaderBytes = maxHeader
+	listener, err := c.config.HTTP.ToListener(ctx)
 	if err != nil {
 		return fmt.Errorf("http.endpoint: %w", err)
 	}
-	c.server = server
-	c.set.Logger.Info("The page is served.", zap.String("address", "http://"+listener.Addr().String()))
-	c.done.Go(func() {
-		if err := server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			componentstatus.ReportStatus(host, componentstatus.NewFatalErrorEvent(err))
-		}
-	})
+	address, tcp := listener.Addr().(*net.TCPAddr)
+	if c.unprotected() && (!tcp || !address.IP.IsLoopback()) {
+		return errors.Join(listener.Close(), fmt.Errorf("http.endpoint: %q is not the loopback interface here: "+
+			"give an address such as 127.0.0.1:9195, or set http.auth (got %s)", c.config.HTTP.NetAddr.Endpoint, listener.Addr()))
+	}
+	if tcp && !address.IP.IsLoopback() && !c.config.HTTP.TLS.HasValue() {
+		c.set.Logger.Warn("People's credentials reach the page unencrypted: set http.tls, or serve it behind a proxy that does",
+			zap.Stringer("address", address))
+	}
+	c.server, c.listener = server, listener
+	c.set.Logger.Info("The alerts' page is served", zap.Stringer("address", listener.Addr()))
 	return nil
 }
 
-// refuse answers what the server refuses before the site sees it. A browser asks for a name and a password only when it
-// is told to.
-func refuse(w http.ResponseWriter, _ *http.Request, text string, code int) {
+// refuse answers what confighttp refuses before the site sees it. A browser asks for a password only if it is told to.
+func (c *calibration) refuse(w http.ResponseWriter, _ *http.Request, text string, code int) {
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
 	if code == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", `Basic realm="alerts", charset="UTF-8"`)
-		text = "authentication is required"
+		h.Set("WWW-Authenticate", challenge(c.config.HTTP.Auth.Get().Config.AuthenticatorID.Type()))
+		text = "authenticate first" // an authenticator's own words may help who should not get in
 	}
 	web.WriteError(w, code, text)
+	c.obs.answered("none", code)
 }
 
-// Shutdown ends the server and the flows, once for both pipelines.
-func (c *calibration) Shutdown(ctx context.Context) error {
-	c.stopOnce.Do(func() {
-		c.forget()
-		if c.stop != nil {
-			c.stop()
+var bearerAuthenticators = map[string]bool{"bearertokenauth": true, "oidc": true}
+
+// challenge is how an authenticator wants to be answered. Those that want a token of their own say so; any other may
+// as well be asked by a password prompt.
+func challenge(authenticator component.Type) string {
+	const realm = ` realm="alerts"`
+	if bearerAuthenticators[authenticator.String()] {
+		return "Bearer" + realm
+	}
+	return "Basic" + realm + `, charset="UTF-8"`
+}
+
+// prepare has the site fetch what it keeps in the ledger, until it has.
+func prepare(ctx context.Context, site *web.Site, h *health) {
+	for {
+		err := site.Prepare(ctx)
+		if ctx.Err() != nil {
+			return
 		}
-		if c.server != nil {
-			c.stopErr = c.server.Shutdown(ctx)
+		h.set("Preparing the page", err)
+		if err == nil {
+			return
 		}
-		c.done.Wait()
-		c.tell.shutdown()
-	})
-	return c.stopErr
-}
-
-// failed and worked report the ledger's health, once per change.
-func (c *calibration) failed(err error) {
-	c.tell.ledgerFailed()
-	c.mu.Lock()
-	first := !c.failing
-	c.failing = true
-	c.mu.Unlock()
-	if first {
-		c.set.Logger.Error("The ledger cannot be used.", zap.Error(err))
-		componentstatus.ReportStatus(c.host, componentstatus.NewRecoverableErrorEvent(err))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(prepareInterval):
+		}
 	}
-}
-
-func (c *calibration) worked() {
-	c.mu.Lock()
-	was := c.failing
-	c.failing = false
-	c.mu.Unlock()
-	if was {
-		c.set.Logger.Info("The ledger can be used again.")
-		componentstatus.ReportStatus(c.host, componentstatus.NewEvent(componentstatus.StatusOK))
-	}
-}
-
-// ledgerTimeout bounds one reading of the ledger.
-const ledgerTimeout = 10 * time.Second
-
-func (c *calibration) view(ctx context.Context, fn func(ledger.Tx) error) error {
-	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
-	defer cancel()
-	err := c.ledger.View(ctx, time.Now(), fn)
-	if err != nil && ctx.Err() == nil {
-		c.failed(err)
-	} else if err == nil {
-		c.worked()
-	}
-	return err
 }

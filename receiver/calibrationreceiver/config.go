@@ -11,78 +11,125 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/config/confignet"
+	"go.opentelemetry.io/collector/confmap"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/web"
 )
 
-// Config is the receiver's configuration.
+// Config says where the ledger is, where people reach the page, and what is emitted how often.
 type Config struct {
-	// Ledger is the id of the alert_ledger extension.
+	// Ledger is the alert_ledger extension that holds the episodes.
 	Ledger component.ID `mapstructure:"ledger"`
-	// HTTP serves the page and the API. Without `auth` it refuses any address but loopback.
+	// HTTP is where the page and the API are served.
 	HTTP confighttp.ServerConfig `mapstructure:"http"`
+	// TrustedUserHeader is not supported yet.
+	TrustedUserHeader string `mapstructure:"trusted_user_header"`
 	// CollectionInterval is how often the metrics are emitted.
 	CollectionInterval time.Duration `mapstructure:"collection_interval"`
-	// Window is the time over which ratios are taken, in Prometheus' notation (30d).
+	// Window is the time over which ratios are taken, up to now, in Prometheus' notation (30d).
 	Window model.Duration `mapstructure:"window"`
 
-	// Keys that are known and not built yet: set, they are refused.
-	TrustedUserHeader string `mapstructure:"trusted_user_header"`
-	Webhooks          any    `mapstructure:"webhooks"`
-	Suggestions       any    `mapstructure:"suggestions"`
+	// Webhooks and Suggestions are not supported yet.
+	Webhooks    map[string]any `mapstructure:"webhooks"`
+	Suggestions map[string]any `mapstructure:"suggestions"`
 
 	_ struct{}
 }
 
-// defaultEndpoint is where the page is served.
-const defaultEndpoint = "localhost:9195"
+var (
+	_ component.Config  = (*Config)(nil)
+	_ confmap.Validator = (*Config)(nil)
+)
+
+const shortestCollectionInterval = time.Second
 
 func createDefaultConfig() component.Config {
-	server := confighttp.NewDefaultServerConfig()
-	server.NetAddr = confignet.NewDefaultAddrConfig()
-	server.NetAddr.Transport = confignet.TransportTypeTCP
-	server.NetAddr.Endpoint = defaultEndpoint
-	server.ReadTimeout = 10 * time.Second
-	server.ReadHeaderTimeout = 5 * time.Second
-	server.WriteTimeout = 30 * time.Second
+	http := confighttp.NewDefaultServerConfig()
+	http.NetAddr.Endpoint = "localhost:9195"
+	http.MaxRequestBodySize = web.MaxBody
+	http.CompressionAlgorithms = []string{""} // nothing that is sent here is worth compressing
+	http.ReadHeaderTimeout = 5 * time.Second
+	http.ReadTimeout = 15 * time.Second
+	http.WriteTimeout = 30 * time.Second
 	return &Config{
 		Ledger:             component.MustNewID("alert_ledger"),
-		HTTP:               server,
+		HTTP:               http,
 		CollectionInterval: time.Minute,
 		Window:             model.Duration(30 * 24 * time.Hour),
 	}
 }
 
-// Validate finds what is wrong without looking at the network.
+// Validate checks the configuration. Whether the ledger exists shows at the start.
 func (c *Config) Validate() error {
-	var errs []error
-	if c.CollectionInterval <= 0 {
-		errs = append(errs, fmt.Errorf("collection_interval: must be positive (got %s)", c.CollectionInterval))
+	errs := []error{c.validateHTTP()}
+	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.CollectionInterval < shortestCollectionInterval {
+		refuse("collection_interval: must be at least %s (got %s)", shortestCollectionInterval, c.CollectionInterval)
 	}
 	if c.Window <= 0 {
-		errs = append(errs, fmt.Errorf("window: must be positive, such as 30d (got %s)", c.Window))
+		refuse("window: must be positive, such as 30d (got %s)", c.Window)
 	}
-	switch loopback, err := isLoopback(c.HTTP.NetAddr.Endpoint); {
-	case err != nil:
-		errs = append(errs, fmt.Errorf("http.endpoint: %w", err))
-	case !loopback && !c.HTTP.Auth.HasValue():
-		errs = append(errs, fmt.Errorf("http.endpoint: without http.auth it must be on loopback, such as %s: whoever reaches it can resolve alerts (got %q)",
-			defaultEndpoint, c.HTTP.NetAddr.Endpoint))
+	if c.TrustedUserHeader != "" {
+		refuse("trusted_user_header: not supported yet: leave it out and set http.auth")
 	}
-	for key, set := range map[string]bool{
-		"trusted_user_header": c.TrustedUserHeader != "", "webhooks": c.Webhooks != nil, "suggestions": c.Suggestions != nil,
+	if c.Webhooks != nil {
+		refuse("webhooks: not supported yet: leave it out")
+	}
+	if c.Suggestions != nil {
+		refuse("suggestions: not supported yet: leave it out")
+	}
+	return errors.Join(errs...)
+}
+
+// validateHTTP is stricter than confighttp: who reaches this server can silence alerts.
+func (c *Config) validateHTTP() error {
+	var errs []error
+	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	switch c.HTTP.NetAddr.Transport {
+	case confignet.TransportTypeUnix:
+	case confignet.TransportTypeTCP, confignet.TransportTypeTCP4, confignet.TransportTypeTCP6:
+		host, _, err := net.SplitHostPort(c.HTTP.NetAddr.Endpoint)
+		if err != nil {
+			refuse("http.endpoint: must be host:port, such as localhost:9195 (got %q)", c.HTTP.NetAddr.Endpoint)
+		} else if !c.HTTP.Auth.HasValue() && !isLoopback(host) {
+			refuse("http.endpoint: must be a loopback address such as localhost:9195 as long as http.auth is not set, "+
+				"since whoever reaches it can answer alerts (got %q)", c.HTTP.NetAddr.Endpoint)
+		}
+	default:
+		refuse("http.transport: must be tcp, tcp4, tcp6 or unix (got %q)", c.HTTP.NetAddr.Transport)
+	}
+	if c.HTTP.CORS.HasValue() {
+		refuse("http.cors: not supported: only this page may use the API from within a browser")
+	}
+	if n := c.HTTP.MaxRequestBodySize; n <= 0 || n > web.MaxBody {
+		refuse("http.max_request_body_size: must be from 1 to %d (got %d)", web.MaxBody, n)
+	}
+	for _, t := range []struct {
+		key   string
+		value time.Duration
+	}{
+		{"read_header_timeout", c.HTTP.ReadHeaderTimeout},
+		{"read_timeout", c.HTTP.ReadTimeout},
+		{"write_timeout", c.HTTP.WriteTimeout},
 	} {
-		if set {
-			errs = append(errs, fmt.Errorf("%s: not supported yet by this version: remove it", key))
+		if t.value <= 0 {
+			refuse("http.%s: must be positive, so that slow clients are cut off (got %s)", t.key, t.value)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// isLoopback reports whether an endpoint is on the loopback interface, whatever the system's resolver says.
-func isLoopback(endpoint string) (bool, error) {
-	host, _, err := net.SplitHostPort(endpoint)
-	if err != nil {
-		return false, fmt.Errorf("must be host:port (got %q)", endpoint)
-	}
+// isLoopback reports whether an endpoint's host is the loopback interface. Any name but localhost may resolve to
+// anything.
+func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback(), nil
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// authenticator names what authenticates callers; "" without authentication.
+func (c *Config) authenticator() string {
+	if !c.HTTP.Auth.HasValue() {
+		return ""
+	}
+	return c.HTTP.Auth.Get().Config.AuthenticatorID.String()
 }

@@ -1,5 +1,6 @@
-// Package calibrationreceiver is the Collector's shell around what people say of alerts: it serves the page and the API,
-// and emits metrics and events about the alerts themselves.
+// Package calibrationreceiver serves the page and the HTTP API on which people answer alerts, and turns what the ledger
+// holds into calibration metrics and alert events. What it serves lives in internal/web, what it computes in
+// internal/calibrate.
 package calibrationreceiver
 
 //go:generate go tool mdatagen metadata.yaml

@@ -3,39 +3,67 @@ package calibrationreceiver
 import (
 	"context"
 
-	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/collector/receiver/receiverhelper"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/otelcol-escalation/otelcol-escalation/receiver/calibrationreceiver/internal/metadata"
 )
 
-// telemetry is the one place that touches the receiver's self-metrics.
-type telemetry struct{ builder *metadata.TelemetryBuilder }
+// outcome is what became of a collection, a batch of events, or the events in it.
+type outcome string
 
-func newTelemetry(set component.TelemetrySettings) (*telemetry, error) {
-	builder, err := metadata.NewTelemetryBuilder(set)
+const (
+	exported     outcome = "exported"
+	refused      outcome = "refused"
+	ledgerFailed outcome = "ledger_failed"
+)
+
+// obsreport is the one place that touches the receiver's own metrics.
+type obsreport struct {
+	builder *metadata.TelemetryBuilder
+	// standard counts points and records as every receiver does.
+	standard *receiverhelper.ObsReport
+}
+
+func newObsreport(set receiver.Settings) (*obsreport, error) {
+	builder, err := metadata.NewTelemetryBuilder(set.TelemetrySettings)
 	if err != nil {
 		return nil, err
 	}
-	return &telemetry{builder: builder}, nil
+	standard, err := receiverhelper.NewObsReport(receiverhelper.ObsReportSettings{
+		ReceiverID: set.ID, Transport: "ledger", LongLivedCtx: true, ReceiverCreateSettings: set,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &obsreport{builder: builder, standard: standard}, nil
 }
 
-func (t *telemetry) shutdown() { t.builder.Shutdown() }
+func (o *obsreport) shutdown() { o.builder.Shutdown() }
 
-func (t *telemetry) answered(route string, code int) {
-	t.builder.ReceiverCalibrationRequests.Add(context.Background(), 1,
+func (o *obsreport) answered(route string, code int) {
+	o.builder.ReceiverCalibrationRequests.Add(context.Background(), 1,
 		metric.WithAttributes(attribute.String("route", route), attribute.Int("code", code)))
 }
 
-func (t *telemetry) done(deed string) {
-	t.builder.ReceiverCalibrationDeeds.Add(context.Background(), 1, metric.WithAttributes(attribute.String("deed", deed)))
+func (o *obsreport) fedBack(deed string) {
+	o.builder.ReceiverCalibrationFeedback.Add(context.Background(), 1, metric.WithAttributes(attribute.String("kind", deed)))
 }
 
-func (t *telemetry) exported(n int) {
-	t.builder.ReceiverCalibrationEventsExported.Add(context.Background(), int64(n))
+func (o *obsreport) collected(how outcome) {
+	o.builder.ReceiverCalibrationCollections.Add(context.Background(), 1, how.attribute())
 }
 
-func (t *telemetry) ledgerFailed() {
-	t.builder.ReceiverCalibrationLedgerFailures.Add(context.Background(), 1)
+func (o *obsreport) batch(how outcome) {
+	o.builder.ReceiverCalibrationEventBatches.Add(context.Background(), 1, how.attribute())
+}
+
+func (o *obsreport) events(n int, how outcome) {
+	o.builder.ReceiverCalibrationEvents.Add(context.Background(), int64(n), how.attribute())
+}
+
+func (h outcome) attribute() metric.MeasurementOption {
+	return metric.WithAttributes(attribute.String("outcome", string(h)))
 }

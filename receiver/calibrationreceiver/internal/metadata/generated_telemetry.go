@@ -23,13 +23,14 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                             metric.Meter
-	mu                                sync.Mutex
-	registrations                     []metric.Registration
-	ReceiverCalibrationDeeds          metric.Int64Counter
-	ReceiverCalibrationEventsExported metric.Int64Counter
-	ReceiverCalibrationLedgerFailures metric.Int64Counter
-	ReceiverCalibrationRequests       metric.Int64Counter
+	meter                           metric.Meter
+	mu                              sync.Mutex
+	registrations                   []metric.Registration
+	ReceiverCalibrationCollections  metric.Int64Counter
+	ReceiverCalibrationEventBatches metric.Int64Counter
+	ReceiverCalibrationEvents       metric.Int64Counter
+	ReceiverCalibrationFeedback     metric.Int64Counter
+	ReceiverCalibrationRequests     metric.Int64Counter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -61,27 +62,33 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
-	builder.ReceiverCalibrationDeeds, err = builder.meter.Int64Counter(
-		"otelcol_receiver_calibration_deeds",
-		metric.WithDescription("Deeds of people that were recorded. [Alpha]"),
-		metric.WithUnit("{deed}"),
+	builder.ReceiverCalibrationCollections, err = builder.meter.Int64Counter(
+		"otelcol_receiver_calibration_collections",
+		metric.WithDescription("Collections of calibration metrics. [Alpha]"),
+		metric.WithUnit("{collection}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.ReceiverCalibrationEventsExported, err = builder.meter.Int64Counter(
-		"otelcol_receiver_calibration_events_exported",
-		metric.WithDescription("Alert events that the next consumer accepted. [Alpha]"),
+	builder.ReceiverCalibrationEventBatches, err = builder.meter.Int64Counter(
+		"otelcol_receiver_calibration_event_batches",
+		metric.WithDescription("Batches of alert events that were handed on, or were not and are tried again. [Alpha]"),
+		metric.WithUnit("{batch}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverCalibrationEvents, err = builder.meter.Int64Counter(
+		"otelcol_receiver_calibration_events",
+		metric.WithDescription("Alert events that were handed on (exported), or given up because the next consumer refused them for good (refused). [Alpha]"),
 		metric.WithUnit("{event}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.ReceiverCalibrationLedgerFailures, err = builder.meter.Int64Counter(
-		"otelcol_receiver_calibration_ledger_failures",
-		metric.WithDescription("Failures to read or write the ledger. [Alpha]"),
-		metric.WithUnit("{failure}"),
+	builder.ReceiverCalibrationFeedback, err = builder.meter.Int64Counter(
+		"otelcol_receiver_calibration_feedback",
+		metric.WithDescription("What people did that was recorded, repetitions included. [Alpha]"),
+		metric.WithUnit("{deed}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverCalibrationRequests, err = builder.meter.Int64Counter(
 		"otelcol_receiver_calibration_requests",
-		metric.WithDescription("Answers to HTTP requests. [Alpha]"),
+		metric.WithDescription("HTTP requests that were answered. [Alpha]"),
 		metric.WithUnit("{request}"),
 	)
 	errs = errors.Join(errs, err)

@@ -21,26 +21,42 @@ func NewSettings(tt *componenttest.Telemetry) receiver.Settings {
 	return set
 }
 
-func AssertEqualReceiverCalibrationDeeds(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverCalibrationCollections(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_receiver_calibration_deeds",
-		Description: "Deeds of people that were recorded. [Alpha]",
-		Unit:        "{deed}",
+		Name:        "otelcol_receiver_calibration_collections",
+		Description: "Collections of calibration metrics. [Alpha]",
+		Unit:        "{collection}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
 			IsMonotonic: true,
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_receiver_calibration_deeds")
+	got, err := tt.GetMetric("otelcol_receiver_calibration_collections")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualReceiverCalibrationEventsExported(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverCalibrationEventBatches(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_receiver_calibration_events_exported",
-		Description: "Alert events that the next consumer accepted. [Alpha]",
+		Name:        "otelcol_receiver_calibration_event_batches",
+		Description: "Batches of alert events that were handed on, or were not and are tried again. [Alpha]",
+		Unit:        "{batch}",
+		Data: metricdata.Sum[int64]{
+			Temporality: metricdata.CumulativeTemporality,
+			IsMonotonic: true,
+			DataPoints:  dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_receiver_calibration_event_batches")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
+func AssertEqualReceiverCalibrationEvents(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_receiver_calibration_events",
+		Description: "Alert events that were handed on (exported), or given up because the next consumer refused them for good (refused). [Alpha]",
 		Unit:        "{event}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -48,23 +64,23 @@ func AssertEqualReceiverCalibrationEventsExported(t *testing.T, tt *componenttes
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_receiver_calibration_events_exported")
+	got, err := tt.GetMetric("otelcol_receiver_calibration_events")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualReceiverCalibrationLedgerFailures(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverCalibrationFeedback(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_receiver_calibration_ledger_failures",
-		Description: "Failures to read or write the ledger. [Alpha]",
-		Unit:        "{failure}",
+		Name:        "otelcol_receiver_calibration_feedback",
+		Description: "What people did that was recorded, repetitions included. [Alpha]",
+		Unit:        "{deed}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
 			IsMonotonic: true,
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_receiver_calibration_ledger_failures")
+	got, err := tt.GetMetric("otelcol_receiver_calibration_feedback")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
@@ -72,7 +88,7 @@ func AssertEqualReceiverCalibrationLedgerFailures(t *testing.T, tt *componenttes
 func AssertEqualReceiverCalibrationRequests(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_calibration_requests",
-		Description: "Answers to HTTP requests. [Alpha]",
+		Description: "HTTP requests that were answered. [Alpha]",
 		Unit:        "{request}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,

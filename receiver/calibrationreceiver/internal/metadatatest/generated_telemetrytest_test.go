@@ -19,17 +19,21 @@ func TestSetupTelemetry(t *testing.T) {
 	tb, err := metadata.NewTelemetryBuilder(testTel.NewTelemetrySettings())
 	require.NoError(t, err)
 	defer tb.Shutdown()
-	tb.ReceiverCalibrationDeeds.Add(context.Background(), 1)
-	tb.ReceiverCalibrationEventsExported.Add(context.Background(), 1)
-	tb.ReceiverCalibrationLedgerFailures.Add(context.Background(), 1)
+	tb.ReceiverCalibrationCollections.Add(context.Background(), 1)
+	tb.ReceiverCalibrationEventBatches.Add(context.Background(), 1)
+	tb.ReceiverCalibrationEvents.Add(context.Background(), 1)
+	tb.ReceiverCalibrationFeedback.Add(context.Background(), 1)
 	tb.ReceiverCalibrationRequests.Add(context.Background(), 1)
-	AssertEqualReceiverCalibrationDeeds(t, testTel,
+	AssertEqualReceiverCalibrationCollections(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualReceiverCalibrationEventsExported(t, testTel,
+	AssertEqualReceiverCalibrationEventBatches(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualReceiverCalibrationLedgerFailures(t, testTel,
+	AssertEqualReceiverCalibrationEvents(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverCalibrationFeedback(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverCalibrationRequests(t, testTel,

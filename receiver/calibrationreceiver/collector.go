@@ -1,0 +1,96 @@
+package calibrationreceiver
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/collector/consumer"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
+	"github.com/otelcol-escalation/otelcol-escalation/receiver/calibrationreceiver/internal/metadata"
+)
+
+// collector emits the calibration metrics at the start and every interval.
+type collector struct {
+	ledger   ledger.Ledger
+	next     consumer.Metrics
+	obs      *obsreport
+	health   *health
+	interval time.Duration
+	window   time.Duration
+}
+
+// readTimeout bounds the time that one reading of the ledger takes.
+const readTimeout = 30 * time.Second
+
+func (m *collector) run(ctx context.Context) {
+	ticker := time.NewTicker(m.interval)
+	defer ticker.Stop()
+	for {
+		m.collect(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// collect emits once. What cannot be read or handed on is left out: the next collection carries the same sums.
+func (m *collector) collect(ctx context.Context) {
+	s, err := m.read(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	m.health.set("Reading the alert ledger", err)
+	if err != nil {
+		m.obs.collected(ledgerFailed)
+		return
+	}
+	md := s.metrics()
+	points := md.DataPointCount()
+	if points == 0 {
+		m.obs.collected(exported)
+		return
+	}
+	op := m.obs.standard.StartMetricsOp(ctx)
+	err = m.next.ConsumeMetrics(op, md)
+	m.obs.standard.EndMetricsOp(op, metadata.Type.String(), points, err)
+	if err != nil {
+		m.obs.collected(refused)
+		return
+	}
+	m.obs.collected(exported)
+}
+
+// snapshot is what the ledger held at one moment.
+type snapshot struct {
+	now, since time.Time
+	counters   []ledger.Counter
+	histograms []ledger.Histogram
+	// all tallies every episode that is kept, recent those opened within the window.
+	all, recent []ledger.Tally
+}
+
+func (m *collector) read(ctx context.Context) (s snapshot, err error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	err = m.ledger.View(ctx, time.Now(), func(tx ledger.Tx) (err error) {
+		s.now = tx.Now()
+		if s.since, err = tx.CountersSince(); err != nil {
+			return err
+		}
+		if s.counters, err = tx.Counters(); err != nil {
+			return err
+		}
+		if s.histograms, err = tx.Histograms(); err != nil {
+			return err
+		}
+		if s.all, err = tx.Tallies(time.Time{}); err != nil {
+			return err
+		}
+		s.recent, err = tx.Tallies(s.now.Add(-m.window))
+		return err
+	})
+	return s, err
+}

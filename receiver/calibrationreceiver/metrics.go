@@ -1,0 +1,140 @@
+package calibrationreceiver
+
+import (
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/calibrate"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
+)
+
+// metrics are what one moment's numbers look like in OTLP. Sums and histograms count from the ledger's first start, which
+// a restart of the Collector does not change.
+func (s *snapshot) metrics() pmetric.Metrics {
+	md := pmetric.NewMetrics()
+	scope := md.ResourceMetrics().AppendEmpty().ScopeMetrics().AppendEmpty()
+	scope.Scope().SetName(alert.Scope)
+	b := builder{metrics: scope.Metrics(), now: stamp(s.now), since: stamp(s.since)}
+
+	b.sum(alert.MetricEpisodes, "{episode}", "Alert episodes that have ended, by what became of them as a page.",
+		true, alert.AttrOutcome, s.counters)
+	b.sum(alert.MetricVerdicts, "{verdict}", "Verdicts that people have given; one that is changed moves.",
+		false, alert.AttrVerdict, s.counters)
+	b.sum(alert.MetricEscalations, "{step}", "Escalation steps taken.", true, "", s.counters)
+
+	openCount := b.gauge(alert.MetricOpenCount, "{episode}", "Alert episodes that are open.")
+	openAge := b.gauge(alert.MetricOpenAge, "s", "How long the oldest open alert episode has been open; 0 where none is.")
+	for _, t := range s.all {
+		openCount(tallyKey(t)).SetIntValue(t.Open)
+		age := 0.0
+		if t.Open > 0 {
+			age = max(s.now.Sub(t.OldestOpen), 0).Seconds()
+		}
+		openAge(tallyKey(t)).SetDoubleValue(age)
+	}
+
+	ratio := b.gauge(alert.MetricFalsePositiveRatio, "1", "False alarms among the episodes that people judged to be real or false.")
+	lower := b.gauge(alert.MetricFalsePositiveLower, "1", "Lower bound of the 95 % Wilson score interval of alert.false_positive.ratio.")
+	upper := b.gauge(alert.MetricFalsePositiveUpper, "1", "Upper bound of the 95 % Wilson score interval of alert.false_positive.ratio.")
+	for _, t := range s.recent {
+		if p, ok := calibrate.FalsePositives(t.Verdicts); ok {
+			ratio(tallyKey(t)).SetDoubleValue(p.Ratio)
+			lower(tallyKey(t)).SetDoubleValue(p.Lower)
+			upper(tallyKey(t)).SetDoubleValue(p.Upper)
+		}
+	}
+
+	b.histogram(alert.MetricTimeToNotify, "From an alert's arrival to the first page that was accepted.", s.histograms)
+	b.histogram(alert.MetricTimeToAcknowledge, "From the first accepted page to the first acknowledgement.", s.histograms)
+	b.histogram(alert.MetricTimeToResolve, "From an alert's arrival to its end.", s.histograms)
+
+	scope.Metrics().RemoveIf(func(m pmetric.Metric) bool { return pointCount(m) == 0 })
+	if scope.Metrics().Len() == 0 {
+		return pmetric.NewMetrics()
+	}
+	return md
+}
+
+func pointCount(m pmetric.Metric) int {
+	switch m.Type() {
+	case pmetric.MetricTypeSum:
+		return m.Sum().DataPoints().Len()
+	case pmetric.MetricTypeExponentialHistogram:
+		return m.ExponentialHistogram().DataPoints().Len()
+	default:
+		return m.Gauge().DataPoints().Len()
+	}
+}
+
+// builder appends metrics.
+type builder struct {
+	metrics    pmetric.MetricSlice
+	now, since pcommon.Timestamp
+}
+
+func (b *builder) metric(name, unit, description string) pmetric.Metric {
+	m := b.metrics.AppendEmpty()
+	m.SetName(name)
+	m.SetUnit(unit)
+	m.SetDescription(description)
+	return m
+}
+
+// sum appends the counters of a metric; value is the attribute that tells them apart, "" where none does.
+func (b *builder) sum(name, unit, description string, monotonic bool, value string, counters []ledger.Counter) {
+	sum := b.metric(name, unit, description).SetEmptySum()
+	sum.SetIsMonotonic(monotonic)
+	sum.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	for _, c := range counters {
+		if c.Metric != name {
+			continue
+		}
+		point := sum.DataPoints().AppendEmpty()
+		point.SetStartTimestamp(b.since)
+		point.SetTimestamp(b.now)
+		point.SetIntValue(c.N)
+		putKey(point.Attributes(), c.CounterKey)
+		if value != "" {
+			point.Attributes().PutStr(value, c.Value)
+		}
+	}
+}
+
+// gauge appends a gauge and returns what appends a point to it.
+func (b *builder) gauge(name, unit, description string) func(ledger.CounterKey) pmetric.NumberDataPoint {
+	points := b.metric(name, unit, description).SetEmptyGauge().DataPoints()
+	return func(key ledger.CounterKey) pmetric.NumberDataPoint {
+		point := points.AppendEmpty()
+		point.SetTimestamp(b.now)
+		putKey(point.Attributes(), key)
+		return point
+	}
+}
+
+func tallyKey(t ledger.Tally) ledger.CounterKey {
+	return ledger.CounterKey{Rule: t.Rule, Owner: t.Owner, SourceMetric: t.SourceMetric, Severity: t.Severity}
+}
+
+// putKey writes what every calibration metric carries.
+func putKey(attrs pcommon.Map, key ledger.CounterKey) {
+	attrs.EnsureCapacity(5)
+	attrs.PutStr(alert.AttrRule, text(key.Rule))
+	attrs.PutStr(alert.AttrSeverity, key.Severity.String())
+	attrs.PutStr(alert.AttrOwner, text(key.Owner))
+	attrs.PutStr(alert.AttrSourceMetric, text(key.SourceMetric))
+}
+
+// text makes valid what another sender may have put into an attribute: one record in another encoding would have the far
+// side refuse the batch.
+func text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+func stamp(t time.Time) pcommon.Timestamp {
+	if t.IsZero() {
+		return 0
+	}
+	return pcommon.NewTimestampFromTime(t)
+}
