@@ -1,14 +1,17 @@
 package escalationexporter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
@@ -31,6 +34,8 @@ type rig struct {
 	start  time.Time
 	x      *escalation
 	judged int64
+	// change, where set, is applied to the configuration of the next start.
+	change func(*Config)
 }
 
 func testSpec() escalate.Spec {
@@ -52,8 +57,8 @@ func play(t *testing.T, test func(t *testing.T, r *rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, ledgertest.New(t))
 		r.begin()
+		t.Cleanup(r.finish) // runs before the ledger is closed, and also after a failure
 		test(t, r)
-		r.finish()
 	})
 }
 
@@ -66,11 +71,13 @@ func newRig(t *testing.T, l ledger.Ledger) *rig {
 // begin starts an exporter on the ledger.
 func (r *rig) begin() {
 	r.t.Helper()
-	spec := testSpec()
-	policy, err := escalate.Build(spec, func(string) bool { return true })
-	require.NoError(r.t, err)
 	config := createDefaultConfig().(*Config)
-	config.Spec = spec
+	config.Spec = testSpec()
+	if r.change != nil {
+		r.change(config)
+	}
+	policy, err := escalate.Build(config.Spec, func(string) bool { return true })
+	require.NoError(r.t, err)
 	r.x, err = newEscalation(componenttest.NewNopTelemetrySettings(), config, policy, r.people)
 	require.NoError(r.t, err)
 	r.x.jitter = func() float64 { return 0 }
@@ -80,8 +87,10 @@ func (r *rig) begin() {
 
 // finish shuts the exporter down.
 func (r *rig) finish() {
-	r.t.Helper()
-	require.NoError(r.t, r.x.shutdown(context.Background()))
+	if r.x != nil {
+		assert.NoError(r.t, r.x.shutdown(context.Background()))
+		r.x = nil
+	}
 }
 
 // kill stops the exporter as a crash would: nothing that it still wants to write reaches the ledger.
@@ -90,6 +99,7 @@ func (r *rig) kill() {
 	broken := r.ledger
 	broken.set(errors.New("killed"))
 	_ = r.x.shutdown(context.Background())
+	r.x = nil
 	r.ledger = &shaky{Ledger: broken.Ledger}
 	r.host.provider = provider{r.ledger}
 }
@@ -189,7 +199,11 @@ func (r *rig) acknowledges(by, id string) {
 func (r *rig) expect(lines ...string) {
 	r.t.Helper()
 	var got []string
-	for _, m := range r.people.take() {
+	sent := r.people.take()
+	slices.SortStableFunc(sent, func(a, b message) int { // destinations do not wait for each other
+		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.destination, b.destination))
+	})
+	for _, m := range sent {
 		got = append(got, m.describe(r.start))
 	}
 	require.Equal(r.t, lines, got)

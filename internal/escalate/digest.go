@@ -23,13 +23,13 @@ func DigestID(owner string, batchAt time.Time) string {
 // IsDigest reports whether a topic is a digest.
 func IsDigest(topic string) bool { return strings.HasPrefix(topic, digestPrefix) }
 
-// DigestPage is what a destination is to be told about a digest: its open episodes, and those that ended since it was last
-// told, each with the step that the digest goes to.
+// DigestPage is what a destination is to be told about a digest: its open episodes, and all that ended since it was
+// last told. A digest reports what happened, told of before or not.
 func (p *Policy) DigestPage(id string, episodes []*ledger.Episode, told time.Time, step int, now time.Time) notify.Message {
 	rest := strings.TrimPrefix(id, digestPrefix)
 	at := rest[:min(len(time.RFC3339)-len("07:00"), len(rest))]
 	owner := strings.TrimPrefix(rest[len(at):], ":")
 	day, _, _ := strings.Cut(at, "T")
 	g := &ledger.Group{ID: id, Owner: owner, Labels: map[string]string{alert.LabelOwner: owner, LabelDigest: day}}
-	return p.Page(g, episodes, told, step, now)
+	return p.message(g, episodes, step, now, func(e *ledger.Episode) bool { return !e.EndedAt.Before(told) })
 }

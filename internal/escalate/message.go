@@ -23,15 +23,19 @@ const (
 )
 
 // Page is what a destination is to be told about a group now: one alert per episode, those that fire first, the most
-// urgent first. Left out are snoozed episodes, and those that ended before the destination was last told: see
-// ToldUntil. step is the one that the group has reached.
+// urgent first. It leaves out what is snoozed, what ended before the destination was last told (see ToldUntil), and
+// what nobody was told of while it fired. step is the one that the group has reached.
 func (p *Policy) Page(g *ledger.Group, episodes []*ledger.Episode, told time.Time, step int, now time.Time) notify.Message {
+	return p.message(g, episodes, step, now, func(e *ledger.Episode) bool {
+		return !told.IsZero() && !e.EndedAt.Before(told) && (!e.OpenedAt.After(told) || !e.NotifiedAt.IsZero())
+	})
+}
+
+// message holds the open episodes that are awake, and the ended ones that are news.
+func (p *Policy) message(g *ledger.Group, episodes []*ledger.Episode, step int, now time.Time, news func(*ledger.Episode) bool) notify.Message {
 	m := notify.Message{Key: g.ID, GroupLabels: g.Labels, Now: now}
 	for _, e := range ordered(episodes) {
-		switch {
-		case e.Open() && snoozed(e, now):
-		case !e.Open() && !told.IsZero() && !e.EndedAt.After(told):
-		default:
+		if e.Open() && !snoozed(e, now) || !e.Open() && news(e) {
 			m.Alerts = append(m.Alerts, p.alertOf(e, p.ownerOf(g.Owner), step, now))
 		}
 	}
