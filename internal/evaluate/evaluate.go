@@ -106,10 +106,11 @@ func (e *Evaluator) index(set *rule.Set, elapsed int64) {
 }
 
 // Judge checks every point of md against the rules that name its metric and tags what breaches, in place. It reports
-// whether there is something to Take.
+// whether there is something to Take, or was meanwhile: then another caller has taken it, and may not have stored it yet.
 func (e *Evaluator) Judge(md pmetric.Metrics, now time.Time) bool {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
+	queued := e.queue.queued.Load()
 	b := batch{e: e, now: now, wall: now.UnixNano(), elapsed: e.elapsed(now)}
 	b.oldest = b.wall - int64(e.opts.MaxAge)
 	b.newest = b.wall + int64(e.opts.MaxFuture)
@@ -131,12 +132,13 @@ func (e *Evaluator) Judge(md pmetric.Metrics, now time.Time) bool {
 	}
 	e.judged.Add(b.judged)
 	e.tagged.Add(b.tagged)
-	return e.queue.waiting()
+	return e.queue.waiting() || e.queue.queued.Load() != queued
 }
 
 // Take hands over everything that Judge, Tick and Reload have queued since the last Take, of all callers, in the order
 // in which it was judged. A shell that calls Take, stores the shards and queues the emissions under one lock keeps
-// both promises of Result, and concurrent batches share a write: who finds nothing to Take has been served by another.
+// both promises of Result, and concurrent batches share a write: who waited for the lock and finds nothing to Take has
+// been served by another.
 func (e *Evaluator) Take() Result { return e.queue.take() }
 
 // Result is what the evaluator asks of its shell. Shards must be stored before Emissions go out, and Emissions go out
@@ -166,6 +168,8 @@ type queue struct {
 	dirty     [Shards]bool
 	changed   bool
 	some      atomic.Bool
+	// queued counts what was ever queued.
+	queued atomic.Uint64
 }
 
 func (q *queue) waiting() bool { return q.some.Load() }
@@ -173,16 +177,18 @@ func (q *queue) waiting() bool { return q.some.Load() }
 func (q *queue) emit(e Emission) {
 	q.mu.Lock()
 	q.emissions = append(q.emissions, e)
-	q.mu.Unlock()
+	q.queued.Add(1)
 	q.some.Store(true)
+	q.mu.Unlock()
 }
 
 func (q *queue) store(shard int) {
 	q.mu.Lock()
 	q.dirty[shard] = true
 	q.changed = true
-	q.mu.Unlock()
+	q.queued.Add(1)
 	q.some.Store(true)
+	q.mu.Unlock()
 }
 
 func (q *queue) take() Result {
