@@ -81,9 +81,10 @@ func (e *Evaluator) attach(l *live) *alertState {
 	id := alert.Identity(r.rule.Group, r.rule.Name, labels, r.rule.Labels, e.opts.ExternalLabels)
 	a := r.alerts[id]
 	if a == nil {
-		a = &alertState{id: id, rule: r, series: labels}
+		a = &alertState{id: id, rule: r}
 		r.alerts[id] = a
 	}
+	a.series = labels // an end that was restored has none
 	a.lives = append(a.lives, l)
 	l.alert = a
 	r.metric.live[l.stream] = struct{}{}
@@ -114,7 +115,9 @@ func (m *metricState) detach(l *live) {
 func (e *Evaluator) forget(a *alertState) {
 	if len(a.lives) == 0 {
 		delete(a.rule.alerts, a.id)
-		e.shardOf(a.id).forget(a)
+		if e.shardOf(a.id).forget(a) {
+			e.queue.store(shardIndex(a.id))
+		}
 	}
 }
 
@@ -160,7 +163,7 @@ func (e *Evaluator) refresh(a *alertState, reason alert.Reason, now time.Time) {
 	}
 	e.say(a, now, false)
 	if wasFiring || isFiring {
-		e.shardOf(a.id).keep(a, isFiring)
+		e.shardOf(a.id).keep(a) // its end, too, until that has been repeated: see forget
 		e.queue.store(shardIndex(a.id))
 	}
 }

@@ -455,7 +455,42 @@ func TestWhatFiresIsStoredAtOnce(t *testing.T) {
 	b.now = b.now.Add(15 * time.Second)
 	b.Judge(gauge(testPoint{"a", 1, b.now}), b.now)
 	assert.Equal(t, stored, b.take().Shards)
+	assert.NotEmpty(t, b.FiringShard(stored[0]), "its end has to be said, by the next process if need be")
+	b.advanceTo(b.now.Add(16 * time.Minute))
 	assert.Empty(t, b.FiringShard(stored[0]))
+}
+
+// A process that is killed after it stored the end of an alert and before anybody heard of it.
+func TestAnEndThatNobodyHeardIsSaidAfterARestart(t *testing.T) {
+	r := ruleOf("R", above(alert.High, 10, 10, 0))
+	b := newBench(t, testOptions(), r).known()
+	b.feed(11, 1)
+	end := b.out[len(b.out)-1]
+	require.Equal(t, alert.Inactive, end.State)
+	firing, quiet := snapshot(b)
+
+	after := newBench(t, testOptions(), r)
+	after.now = b.now.Add(time.Second)
+	require.NoError(t, after.Restore(firing, quiet, true, b.now, after.now))
+	after.advanceTo(after.now.Add(2 * time.Second))
+	require.Equal(t, []string{"inactive/high/recovered"}, after.story())
+	assert.Equal(t, end.ID, after.out[0].ID)
+	assert.True(t, after.out[0].Time.After(end.Time))
+
+	after.feed(11)
+	assert.Equal(t, []string{"inactive/high/recovered", "firing/high/threshold"}, after.story())
+	assert.Equal(t, b.out[0].Labels, after.out[len(after.out)-1].Labels)
+
+	gone := newBench(t, testOptions(), ruleOf("Other", above(alert.High, 10, 10, 0)))
+	gone.now = b.now
+	require.NoError(t, gone.Restore(firing, quiet, true, b.now, b.now))
+	gone.advanceTo(gone.now.Add(2 * time.Second))
+	assert.Equal(t, []string{"inactive/high/recovered"}, gone.story(), "even when its rule went with the restart")
+	gone.advanceTo(gone.now.Add(17 * time.Minute))
+	kept, _ := snapshot(gone)
+	for _, part := range kept {
+		assert.Empty(t, part)
+	}
 }
 
 func TestRecoveriesFromBeforeTheStartAreAnnouncedOnce(t *testing.T) {

@@ -1,7 +1,6 @@
 package evaluate
 
 import (
-	"maps"
 	"time"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
@@ -129,14 +128,9 @@ func (m *machine) carry(from, to []rule.Tier) machine {
 
 // retire ends the alerts of a rule that is gone, and keeps them until that has been repeated.
 func (e *Evaluator) retire(old *ruleState, now time.Time) {
-	alerts := maps.Clone(old.alerts)
 	old.metric = newMetricState(e.elapsed(now))
 	old.marks = nil
-	for id, a := range alerts {
-		if a.state == alert.Inactive {
-			delete(old.alerts, id)
-			continue
-		}
+	for _, a := range old.alerts {
 		a.lives = nil
 		e.refresh(a, alert.ReasonRuleRemoved, now)
 	}

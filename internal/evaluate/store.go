@@ -16,8 +16,10 @@ import (
 
 // State is stored in a fixed number of shards, because a storage extension cannot list its keys: alerts by the first
 // byte of their id, streams by the first byte of their hash. What fires is stored at every change, the rest by snapshot.
+// An alert that has ended is stored as long as its end is repeated: a kill between the store and the word that it is
+// over must not leave it open elsewhere.
 
-// shard holds the firing alerts of one part of the ids.
+// shard holds the alerts of one part of the ids that fire, or fired and whose end is still repeated.
 type shard struct {
 	mu     sync.Mutex
 	firing map[*alertState]struct{}
@@ -33,17 +35,20 @@ func shardIndex(id string) int {
 
 func (e *Evaluator) shardOf(id string) *shard { return &e.shards[shardIndex(id)] }
 
-func (s *shard) keep(a *alertState, firing bool) {
+func (s *shard) keep(a *alertState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if firing {
-		s.firing[a] = struct{}{}
-	} else {
-		delete(s.firing, a)
-	}
+	s.firing[a] = struct{}{}
 }
 
-func (s *shard) forget(a *alertState) { s.keep(a, false) }
+// forget reports whether the alert was stored.
+func (s *shard) forget(a *alertState) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, stored := s.firing[a]
+	delete(s.firing, a)
+	return stored
+}
 
 // storedSeries is one series under one rule. Keys are short: there may be a million.
 type storedSeries struct {
@@ -68,7 +73,7 @@ type storedSeries struct {
 	NoData  bool                     `json:"n,omitempty"`
 }
 
-// storedAlert is one firing alert: what was last said of it, and its series.
+// storedAlert is one alert: what was last said of it, and its series, none where it has ended.
 type storedAlert struct {
 	Said   alert.Alert    `json:"said"`
 	Series []storedSeries `json:"series"`
@@ -89,14 +94,12 @@ func (e *Evaluator) FiringShard(shard int) []byte {
 	for _, a := range alerts {
 		m := a.rule.metric
 		m.mu.Lock()
-		if a.state == alert.Firing {
-			out := storedAlert{Said: a.said}
-			out.Said.Value = finite(out.Said.Value)
-			for _, l := range a.lives {
-				out.Series = append(out.Series, l.stored())
-			}
-			stored = append(stored, out)
+		out := storedAlert{Said: a.said}
+		out.Said.Value = finite(out.Said.Value)
+		for _, l := range a.lives {
+			out.Series = append(out.Series, l.stored())
 		}
+		stored = append(stored, out)
 		m.mu.Unlock()
 	}
 	return encode(stored)
@@ -223,8 +226,10 @@ func decode(part []byte, into any) error {
 	return json.Unmarshal(part, into)
 }
 
-// restoreAlert brings back a firing alert; one whose rule is gone ends as rule_removed.
+// restoreAlert brings back one alert. A firing one whose rule is gone ends as rule_removed; the end of one that had ended
+// is repeated.
 func (e *Evaluator) restoreAlert(rules map[[2]string]*ruleState, stored *storedAlert, down int64, now time.Time) {
+	said := &stored.Said
 	var a *alertState
 	for i := range stored.Series {
 		s := &stored.Series[i]
@@ -234,19 +239,32 @@ func (e *Evaluator) restoreAlert(rules map[[2]string]*ruleState, stored *storedA
 			}
 		}
 	}
-	if a != nil && a.id == stored.Said.ID {
-		a.said = stored.Said // what differs now ends the series under which it was known, and times go on rising
+	if a != nil && a.id == said.ID {
+		a.said = *said // what differs now ends the series under which it was known, and times go on rising
 		return
 	}
-	gone := &ruleState{
-		rule:   &rule.Rule{Group: stored.Said.Group, Name: stored.Said.Rule, Owner: stored.Said.Owner},
-		metric: newMetricState(e.elapsed(now)),
-		alerts: map[string]*alertState{},
+	r := rules[[2]string{said.Group, said.Rule}]
+	if r == nil || said.State != alert.Inactive {
+		r = &ruleState{
+			rule:   &rule.Rule{Group: said.Group, Name: said.Rule, Owner: said.Owner},
+			metric: newMetricState(e.elapsed(now)),
+			alerts: map[string]*alertState{},
+		}
+		e.retired = append(e.retired, r)
 	}
-	ended := &alertState{id: stored.Said.ID, rule: gone, state: alert.Firing, severity: stored.Said.Severity, said: stored.Said}
-	gone.alerts[ended.id] = ended
-	e.refresh(ended, alert.ReasonRuleRemoved, now)
-	e.retired = append(e.retired, gone)
+	if known := r.alerts[said.ID]; known != nil { // the snapshot has it pending again
+		known.said.Time = said.Time
+		return
+	}
+	a = &alertState{id: said.ID, rule: r, state: said.State, severity: said.Severity, said: *said}
+	r.alerts[a.id] = a
+	e.shardOf(a.id).keep(a)
+	if a.state == alert.Inactive {
+		a.ended = e.elapsed(now)
+		a.emitted = a.ended - int64(e.opts.ResendInterval)
+		return
+	}
+	e.refresh(a, alert.ReasonRuleRemoved, now)
 }
 
 // restore brings back one series; it returns nil where it is quiet.
@@ -315,6 +333,6 @@ func (e *Evaluator) restored(a *alertState, now time.Time) {
 	a.said.Time = before
 	a.emitted = e.elapsed(now) - int64(e.opts.ResendInterval)
 	if a.state == alert.Firing {
-		e.shardOf(a.id).keep(a, true)
+		e.shardOf(a.id).keep(a)
 	}
 }
