@@ -21,8 +21,7 @@ const (
 
 // parseQuery reads the filters of a list. What is not known is refused: a misspelt filter must not select everything.
 func parseQuery(values url.Values) (q ledger.Query, after string, err error) {
-	open := true
-	q = ledger.Query{Open: &open, Limit: defaultLimit}
+	q.Limit = defaultLimit
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		value, err := single(values, name)
 		if err != nil {
@@ -30,15 +29,11 @@ func parseQuery(values url.Values) (q ledger.Query, after string, err error) {
 		}
 		switch name {
 		case "open":
-			switch value {
-			case "true":
-			case "false":
-				open = false
-			case "all":
-				q.Open = nil
-			default:
-				return q, "", problemf(http.StatusUnprocessableEntity, "open: must be true, false or all (got %q)", value)
+			if value != "true" && value != "false" {
+				return q, "", problemf(http.StatusUnprocessableEntity, "open: must be true or false (got %q)", value)
 			}
+			open := value == "true"
+			q.Open = &open
 		case "rule":
 			q.Rule = value
 		case "owner":

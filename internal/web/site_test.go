@@ -38,3 +38,11 @@ func getAlert(t testing.TB, s http.Handler, id string) (a Alert) {
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &a))
 	return a
 }
+
+func getList(t testing.TB, s http.Handler, query string) (list List) {
+	t.Helper()
+	w := get(t, s, "/api/v1/alerts"+query)
+	require.Equal(t, http.StatusOK, w.Code, w.Body)
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &list))
+	return list
+}
