@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
 // errProbed undoes a probe that need not be kept.
 var errProbed = errors.New("probed")
+
+// probeAfterFailure is written after a failure: a disk that has room for a few bytes only is still full.
+var probeAfterFailure = strings.Repeat(".", 256<<10)
 
 // Healthy tries to write. As long as writes succeed the trial is rolled back, which costs no sync; after a failure it
 // is committed, since a full disk shows only then.
@@ -17,15 +21,14 @@ func (l *Ledger) Healthy(ctx context.Context) error {
 		return err
 	}
 	last := l.failure.Load()
-	err := l.submit(ctx, time.Time{}, func(t *tx) error {
-		if err := t.write(putSetting, settingProbe, "written"); err != nil {
-			return err
-		}
-		if last == nil {
-			return errProbed
-		}
-		return nil
-	})
+	var err error
+	end := errProbed
+	if last != nil {
+		err, end = l.probe(ctx, probeAfterFailure, nil), nil
+	}
+	if err == nil {
+		err = l.probe(ctx, "", end)
+	}
 	if err == nil || errors.Is(err, errProbed) {
 		return nil
 	}
@@ -36,4 +39,13 @@ func (l *Ledger) Healthy(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+func (l *Ledger) probe(ctx context.Context, text string, end error) error {
+	return l.submit(ctx, l.probes, time.Time{}, func(t *tx) error {
+		if err := t.write(putSetting, settingProbe, text); err != nil {
+			return err
+		}
+		return end
+	})
 }

@@ -37,7 +37,7 @@ func TestEveryQueryUsesAnIndex(t *testing.T) {
 	}
 	_, err := l.Prune(context.Background(), time.Unix(3, 0), time.Unix(2, 0))
 	require.NoError(t, err)
-	err = l.submit(context.Background(), time.Unix(3, 0), func(tx *tx) error {
+	err = l.submit(context.Background(), l.requests, time.Unix(3, 0), func(tx *tx) error {
 		for _, q := range queries {
 			_, err := tx.Episodes(q)
 			require.NoError(t, err)

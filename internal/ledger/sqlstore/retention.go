@@ -38,7 +38,7 @@ func (l *Ledger) Prune(ctx context.Context, now, before time.Time) (removed int,
 	} {
 		for {
 			var old []string
-			err := l.submit(ctx, now, func(t *tx) (err error) {
+			err := l.submit(ctx, l.requests, now, func(t *tx) (err error) {
 				if old, err = list(t, scanText, part.find, nanos(before), pruneChunk); err != nil {
 					return err
 				}

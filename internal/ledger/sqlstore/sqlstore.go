@@ -55,6 +55,7 @@ type Ledger struct {
 	onCommit func(int) func(error)
 
 	requests chan *request
+	probes   chan *request // each served alone
 	quit     chan struct{} // closed by Close
 	stopped  chan struct{} // closed when the writer has gone
 	closing  sync.Once
@@ -97,6 +98,7 @@ func Open(ctx context.Context, now time.Time, opts Options) (*Ledger, error) {
 		read:     read,
 		onCommit: opts.OnCommit,
 		requests: make(chan *request, maxGroup),
+		probes:   make(chan *request),
 		quit:     make(chan struct{}),
 		stopped:  make(chan struct{}),
 		sessions: make(chan *session, readers),

@@ -20,7 +20,7 @@ type tx struct {
 	session     *session
 	ledger      *Ledger
 	writable    bool
-	wrote       bool // a savepoint is set
+	wrote       bool
 	over        bool // the function has returned
 	failed      error
 	effects     effects
@@ -54,7 +54,7 @@ func (t *tx) fail(err error) error {
 	return err
 }
 
-// write executes a statement, behind a savepoint that the function's failure returns to.
+// write executes a statement.
 func (t *tx) write(query string, args ...any) error {
 	if err := t.writing(); err != nil {
 		return err
@@ -82,12 +82,7 @@ func (t *tx) writing() error {
 	if !t.writable {
 		return t.fail(errReadOnly)
 	}
-	if !t.wrote {
-		if err := t.session.run("SAVEPOINT " + savepoint); err != nil {
-			return t.fail(err)
-		}
-		t.wrote = true
-	}
+	t.wrote = true
 	return nil
 }
 

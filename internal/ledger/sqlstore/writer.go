@@ -24,20 +24,21 @@ type request struct {
 	left chan struct{} // closed when the caller no longer waits
 }
 
-// Update runs fn in a transaction that it may share with other callers; each has a savepoint of its own. An error of
-// ctx after fn has run says that nobody waited for the commit: it may still come.
+// Update runs fn in a transaction that it may share with other callers. An error of ctx after fn has run says that
+// nobody waited for the commit: it may still come.
 func (l *Ledger) Update(ctx context.Context, now time.Time, fn func(ledger.Tx) error) error {
-	return l.submit(ctx, now, func(t *tx) error { return fn(t) })
+	return l.submit(ctx, l.requests, now, func(t *tx) error { return fn(t) })
 }
 
-func (l *Ledger) submit(ctx context.Context, now time.Time, fn func(*tx) error) error {
+// submit hands fn to the writer by one of its queues and waits.
+func (l *Ledger) submit(ctx context.Context, queue chan<- *request, now time.Time, fn func(*tx) error) error {
 	r := &request{
 		ctx: ctx, now: now.UTC().Round(0),
 		turn: make(chan *tx), back: make(chan error), done: make(chan error, 1), left: make(chan struct{}),
 	}
 	defer close(r.left)
 	select {
-	case l.requests <- r:
+	case queue <- r:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-l.quit:
@@ -91,7 +92,9 @@ func (l *Ledger) writeAll(s *session) {
 	for {
 		select {
 		case r := <-l.requests:
-			w.serve(r)
+			w.serve(r, maxGroup)
+		case r := <-l.probes:
+			w.serve(r, 1)
 		case <-l.quit:
 			for {
 				select {
@@ -109,23 +112,37 @@ func (l *Ledger) writeAll(s *session) {
 type writer struct {
 	ledger  *Ledger
 	session *session // nil after it broke, until the next group
-	group   []*request
-	results []error
+	group   []member
 	effects effects
-	writes  int  // updates of this group that wrote
+	writes  int  // members of this group that wrote
 	firm    bool // the transaction holds the write lock from its start
 }
 
-// serve runs first and everything that has queued up behind it in one transaction.
-func (w *writer) serve(first *request) {
-	w.group, w.results = append(w.group[:0], first), w.results[:0]
+// member is a request as part of a group. One that has failed takes no part any more.
+type member struct {
+	*request
+	err error
+}
+
+// serve runs first, and what has queued up behind it until there are limit of them, in one transaction.
+//
+// There are no savepoints: a member that fails after it has written undoes the transaction, and those that ran before
+// it run again and are committed, without anybody joining any more. That is rare, and bounded by one more run each; a
+// savepoint would make every statement of a large update slower than the one before, since SQLite goes through all
+// that was noted since the savepoint at the end of each.
+func (w *writer) serve(first *request, limit int) {
+	w.group = append(w.group[:0], member{request: first})
 	err := w.begin(false)
-	for err == nil && len(w.results) < len(w.group) {
-		err = w.next()
-		if err == nil && len(w.results) == len(w.group) && len(w.group) < maxGroup {
+	for i := 0; err == nil && i < len(w.group); i++ {
+		var again bool
+		if again, err = w.run(i); again {
+			limit, i = len(w.group), -1
+			continue
+		}
+		if i == len(w.group)-1 && len(w.group) < limit {
 			select {
 			case r := <-w.ledger.requests:
-				w.group = append(w.group, r)
+				w.group = append(w.group, member{request: r})
 			default:
 			}
 		}
@@ -136,10 +153,10 @@ func (w *writer) serve(first *request) {
 	if err != nil {
 		w.abandon(err)
 	}
-	for i, r := range w.group {
-		r.done <- w.results[i]
-		w.group[i] = nil
+	for _, m := range w.group {
+		m.done <- m.err
 	}
+	clear(w.group)
 }
 
 // begin starts the group's transaction. A firm one takes the write lock at once; otherwise nothing is locked, and
@@ -159,44 +176,47 @@ func (w *writer) begin(firm bool) error {
 	return w.session.run(w.ledger.dialect.begin())
 }
 
-const savepoint = "one_update"
+// restart undoes everything that the group has done.
+func (w *writer) restart(firm bool) error {
+	if err := w.session.run("ROLLBACK"); err != nil {
+		return err
+	}
+	return w.begin(firm)
+}
 
-// next runs the next request of the group. An error is the group's, not the request's.
-func (w *writer) next() error {
-	r := w.group[len(w.results)]
-	t := &tx{ctx: context.Background(), caller: r.ctx, now: r.now, session: w.session, ledger: w.ledger, writable: true}
-	err := w.hand(r, t)
-	cause := err // what the database said decides, however the function put it
+// run runs one member of the group, and reports whether the group has to start again. An error is the group's, not the
+// member's.
+func (w *writer) run(i int) (again bool, err error) {
+	m := &w.group[i]
+	if m.err != nil {
+		return false, nil
+	}
+	t := &tx{ctx: context.Background(), caller: m.ctx, now: m.now, session: w.session, ledger: w.ledger, writable: true}
+	failed := w.hand(m.request, t)
+	cause := failed // what the database said decides, however the function put it
 	if t.failed != nil {
 		cause = t.failed
 	}
 	switch {
-	case err == nil:
+	case failed == nil:
 		if t.wrote {
-			if err := w.session.run("RELEASE " + savepoint); err != nil {
-				return err
-			}
 			w.writes++
 			w.effects = append(w.effects, t.effects...)
 		}
+		return false, nil
 	case !w.firm && w.ledger.dialect.overtaken(cause):
 		// Another process wrote since this transaction first read. Everything that has run so far ran on a state
 		// that is no longer true.
-		if err := w.session.run("ROLLBACK"); err != nil {
-			return err
-		}
-		w.results = w.results[:0]
-		return w.begin(true)
+		return true, w.restart(true)
 	case w.ledger.dialect.broken(cause):
-		return cause // the next one would only find the same, perhaps after the same wait
-	case t.wrote:
-		// Some failures have rolled the whole transaction back already; then there is no savepoint to return to.
-		if w.session.run("ROLLBACK TO "+savepoint) != nil || w.session.run("RELEASE "+savepoint) != nil {
-			return err
-		}
+		return false, cause // the next one would only find the same, perhaps after the same wait
 	}
-	w.results = append(w.results, w.ledger.dialect.explain(err))
-	return nil
+	m.err = w.ledger.dialect.explain(failed)
+	if !t.wrote {
+		return false, nil
+	}
+	again = w.writes > 0 // else there is nothing to be done again
+	return again, w.restart(w.firm)
 }
 
 // hand lets the caller run its function, unless it has left.
@@ -243,13 +263,10 @@ func (w *writer) abandon(err error) {
 	w.drop()
 	err = fmt.Errorf("write the ledger: %w", w.ledger.dialect.explain(err))
 	w.ledger.failed(err)
-	for i := range w.results {
-		if w.results[i] == nil {
-			w.results[i] = err
+	for i := range w.group {
+		if w.group[i].err == nil {
+			w.group[i].err = err
 		}
-	}
-	for len(w.results) < len(w.group) {
-		w.results = append(w.results, err)
 	}
 }
 
