@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"html"
 	"math"
 	"net/http"
 	"os"
@@ -89,7 +90,7 @@ func TestAlertPage(t *testing.T) {
 	for _, want := range []string{
 		"critical KVCacheNearlyFull", "New requests are preempted", "acknowledged by anna, 0s ago", "Your name", "What happened",
 		"2026-01-02 03:00:05 UTC Fired, critical, for inference-platform", "2026-01-02 03:01:05 UTC inference-oncall was paged",
-		"2026-01-02 03:04:05 UTC Acknowledged by anna on &lt;b&gt;it&lt;/b&gt;", "Breach began 2026-01-02 02:59:05 UTC", "Rule group vllm",
+		"2026-01-02 03:04:05 UTC Acknowledged by anna on <b>it</b>", "Breach began 2026-01-02 02:59:05 UTC", "Rule group vllm",
 		"evil_url javascript:alert(1)",
 	} {
 		assert.Contains(t, page, want)
