@@ -31,7 +31,11 @@ const (
 //
 // A new episode belongs to no group yet: the caller assigns it to one in the same transaction. What came with
 // Unchanged is for Ledger.Observe.
-func Record(tx Tx, a *alert.Alert) (ChangeKind, *Episode, error) {
+func Record(tx Tx, a *alert.Alert) (ChangeKind, *Episode, error) { return RecordIn(tx, a, nil) }
+
+// RecordIn is Record with a function that assigns a new episode to its group before it is put, which saves putting it
+// twice.
+func RecordIn(tx Tx, a *alert.Alert, assign func(*Episode) error) (ChangeKind, *Episode, error) {
 	last, err := tx.LastEpisode(a.ID)
 	if errors.Is(err, ErrNotFound) {
 		last, err = nil, nil
@@ -47,6 +51,11 @@ func Record(tx Tx, a *alert.Alert) (ChangeKind, *Episode, error) {
 			return Dropped, last, nil
 		}
 		e := open(a, tx.Now())
+		if assign != nil {
+			if err := assign(e); err != nil {
+				return Dropped, nil, err
+			}
+		}
 		if err := tx.PutEpisode(e); err != nil {
 			return Dropped, nil, err
 		}
