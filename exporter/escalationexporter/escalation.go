@@ -21,7 +21,7 @@ import (
 
 // transitionsPerUpdate bounds what one transaction takes: other updates get their turn, the first page of a flood goes
 // out while the rest is being written, and no commit nears ledger_timeout by its size.
-const transitionsPerUpdate = 250
+const transitionsPerUpdate = 100
 
 // errJournalFull gives a batch back to its sender, who shall try again.
 var errJournalFull = errors.New("the ledger takes nothing, and the journal is full")

@@ -35,14 +35,12 @@ func (x *escalation) record(tx ledger.Tx, transitions []alert.Alert) (*recording
 	longest := time.Duration(x.validFor.Load())
 	for i := range transitions {
 		a := &transitions[i]
-		kind, e, err := ledger.Record(tx, a)
+		kind, e, err := ledger.RecordIn(tx, a, b.join)
 		if err != nil {
 			return nil, err
 		}
 		switch kind {
-		case ledger.Opened:
-			err = b.join(e)
-		case ledger.Unchanged, ledger.Dropped:
+		case ledger.Opened, ledger.Unchanged, ledger.Dropped:
 		default:
 			err = b.changed(e, kind == ledger.Raised)
 		}
@@ -127,7 +125,7 @@ func (b *book) join(e *ledger.Episode) error {
 	}
 	t.episodes = append(t.episodes, e)
 	e.GroupID = t.group.ID
-	return b.tx.PutEpisode(e)
+	return nil
 }
 
 // joinOpen tells a group that stands in the ledger. Once it knows that something is owed it need not be told again.
