@@ -31,6 +31,8 @@ type batch struct {
 	resourceKnown bool
 
 	judged, tagged int64
+	// compared is set once a rule has compared the point at hand.
+	compared bool
 }
 
 // attributes are a point's, with the hash of the stream that they make.
@@ -151,6 +153,7 @@ func (b *batch) point(m *metricState, point pmetric.NumberDataPoint, v float64, 
 		return
 	}
 	best := tagOf{}
+	b.compared = false
 	for _, r := range m.rules {
 		breached := !r.quiet.contains(v)
 		var s *series
@@ -159,7 +162,7 @@ func (b *batch) point(m *metricState, point pmetric.NumberDataPoint, v float64, 
 		}
 		marking := b.announcing && (s == nil || s.live == nil)
 		if s == nil && !breached && !r.tracks && !marking {
-			b.judged++
+			b.compared = true
 			continue
 		}
 		if !b.accepts(r, point) {
@@ -170,7 +173,7 @@ func (b *batch) point(m *metricState, point pmetric.NumberDataPoint, v float64, 
 			b.mark(r, attrs, v, at)
 		}
 		if s == nil && !breached && !r.tracks {
-			b.judged++
+			b.compared = true
 			continue
 		}
 		if s == nil {
@@ -185,6 +188,9 @@ func (b *batch) point(m *metricState, point pmetric.NumberDataPoint, v float64, 
 		if b.series(r, st, s, v, at, breached) && breached {
 			best.consider(r.rule, v)
 		}
+	}
+	if b.compared {
+		b.judged++
 	}
 	if tag && best.rule != nil {
 		best.put(attrs.of)
@@ -204,7 +210,7 @@ func (b *batch) series(r *ruleState, st *stream, s *series, v float64, at int64,
 		r.unjudge(UnjudgedWarmUp, 1)
 		return false
 	}
-	b.judged++
+	b.compared = true
 	s.value = v
 	if s.live != nil || breached {
 		b.e.advance(r, st, s, v, eff, broken, b.now)
