@@ -25,7 +25,7 @@ var tags = regexp.MustCompile(`<[^>]*>`)
 
 // words are what a page says, without its markup.
 func words(page string) string {
-	return strings.Join(strings.Fields(tags.ReplaceAllString(page, " ")), " ")
+	return strings.Join(strings.Fields(html.UnescapeString(tags.ReplaceAllString(page, " "))), " ")
 }
 
 func TestListPage(t *testing.T) {
@@ -57,7 +57,7 @@ func TestListPage(t *testing.T) {
 	in("Only owner hardware ×", "Waiting for somebody 1", "GPUMemoryTemperature")
 	assert.NotContains(t, page, "KVCacheNearlyFull")
 	page = words(get(t, s, "/?severity=high").Body.String())
-	in("All quiet", "In hand 1", "SlowFirstToken", "Ended, not judged yet 2")
+	in("Nothing waits. What is open is in hand.", "In hand 1", "SlowFirstToken", "Ended, not judged yet 2")
 	assert.NotContains(t, get(t, s, "/").Body.String(), "http-equiv", "no page moves by itself unless it is asked to")
 	assert.Contains(t, get(t, s, "/?refresh=30").Body.String(), `http-equiv="refresh" content="30"`)
 
