@@ -429,6 +429,19 @@ func (p *pager) told(alertname, status string) int {
 	return n
 }
 
+// paged returns the ids of the alerts with a name that pages have told of as firing.
+func (p *pager) paged(alertname string) map[string]bool {
+	ids := map[string]bool{}
+	for _, one := range p.all() {
+		for _, a := range one.Alerts {
+			if a.Labels["alertname"] == alertname && a.Status == "firing" {
+				ids[a.Labels["alert_id"]] = true
+			}
+		}
+	}
+	return ids
+}
+
 // episode is what the API says of an alert.
 type episode struct {
 	ID, Rule, Severity, Owner, State, Verdict, Outcome string

@@ -74,7 +74,7 @@ func TestWrongConfigurationsAreRefused(t *testing.T) {
 		},
 		"page open to the world without authentication": {
 			rules: kvRule, spoil: func(c string) string {
-				return strings.Replace(c, "http: {endpoint: 127.0.0.1", "http: {endpoint: 0.0.0.0", 1)
+				return replace(c, "\n    http: {endpoint: 127.0.0.1", "\n    http: {endpoint: 0.0.0.0")
 			},
 			want: []string{"auth"},
 		},
