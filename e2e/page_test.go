@@ -45,19 +45,17 @@ func TestThePageInABrowser(t *testing.T) {
 	for _, want := range []string{"KVCacheNearlyFull", "platform", "0.99", "0.98", "llama"} {
 		assert.Contains(t, text, want)
 	}
-	require.NoError(t, chromedp.Run(tab,
-		chromedp.Click(`button[formaction$="/acknowledge"]`, chromedp.ByQuery),
-		chromedp.WaitReady("body", chromedp.ByQuery),
-	))
+	click := func(button string) {
+		t.Helper()
+		_, err := chromedp.RunResponse(tab, chromedp.Click(button, chromedp.ByQuery)) // and wait for the page that answers
+		require.NoError(t, err)
+	}
+	click(`button[formaction$="/acknowledge"]`)
 	eventually(t, "the API shows the acknowledgement", func() bool {
 		open := s.alerts(t, "?open=true")
 		return len(open) == 1 && open[0].Acknowledgement != nil
 	})
-	require.NoError(t, chromedp.Run(tab,
-		chromedp.Navigate("http://"+s.page+"/"),
-		chromedp.Click(`button[formaction$="/verdict"][value="false_positive"]`, chromedp.ByQuery),
-		chromedp.WaitReady("body", chromedp.ByQuery),
-	))
+	click(`button[formaction$="/verdict"][value="false_positive"]`)
 	eventually(t, "the API shows the verdict", func() bool {
 		open := s.alerts(t, "?open=true")
 		return len(open) == 1 && open[0].Verdict == "false_positive"
