@@ -66,6 +66,10 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 	}
+	defer func() { // what is worth keeping is the ledger and the log
+		_ = os.Remove(pager)
+		_ = os.Remove(server)
+	}()
 	return s.start(ctx, dir, pager, server)
 }
 
@@ -99,7 +103,7 @@ func (s *settings) start(ctx context.Context, dir, pager, server string) error {
 	if server != "" {
 		all = append(all, process{name: "server", path: server, args: append([]string{"-listen", s.target}, s.serverArgs...)})
 	} else {
-		screen.say("demo", "scraping %s: vLLM, SGLang, Triton, TensorRT-LLM and DCGM have rules in %s", s.target, s.rules)
+		screen.say("demo", "scraping %s, judging by %s", s.target, s.rules)
 	}
 	all = append(all, process{
 		name: "collector", path: s.collector, args: []string{"--config", filepath.Join(demoDir, "config.yaml")}, env: s.collectorEnv(dir), log: log,
