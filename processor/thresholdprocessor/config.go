@@ -3,7 +3,9 @@ package thresholdprocessor
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -115,13 +117,30 @@ func (c *Config) Validate() error {
 	if c.DefaultOwner == "" {
 		add("default_owner: must not be empty: an alert without owner pages nobody")
 	}
+	if c.DefaultSeverity == alert.NoSeverity {
+		add("default_severity: must be critical, high, medium or low (got nothing)")
+	}
+	for _, label := range slices.Sorted(maps.Keys(c.SeverityLabels)) {
+		if c.SeverityLabels[label] == alert.NoSeverity {
+			add("severity_labels.%s: must be critical, high, medium or low (got nothing)", label)
+		}
+	}
 	if c.EmitRecorded {
 		add("emit_recorded: not supported yet by this version: remove it (got true)")
 	}
-	for name := range c.ExternalLabels {
-		if !model.UTF8Validation.IsValidLabelName(name) || name == model.MetricNameLabel || name == alert.LabelName {
-			add("external_labels: must have names that a label can have (got %q)", name)
+	for _, name := range slices.Sorted(maps.Keys(c.ExternalLabels)) {
+		if !model.UTF8Validation.IsValidLabelName(name) || taken(name) {
+			add("external_labels: must have names that a label can have, and that are not set for every alert (got %q)", name)
 		}
+	}
+	promoted := map[string]bool{}
+	for i, name := range c.PromoteResourceAttributes {
+		if name == "" {
+			add("promote_resource_attributes[%d]: must name a resource attribute (got nothing)", i)
+		} else if promoted[name] {
+			add("promote_resource_attributes[%d]: must be named once (got %q again)", i, name)
+		}
+		promoted[name] = true
 	}
 	if len(c.RuleFiles) == 0 && len(c.Groups) == 0 {
 		add("rule_files: at least one rule file, or groups in the configuration, must be given")
@@ -131,6 +150,15 @@ func (c *Config) Validate() error {
 		add("rule_files: there is no rule in %v", c.RuleFiles)
 	}
 	return errors.Join(errs...)
+}
+
+// taken reports whether a label is set for every alert.
+func taken(name string) bool {
+	switch name {
+	case model.MetricNameLabel, alert.LabelName, alert.LabelAlertID, alert.LabelEpisodeID:
+		return true
+	}
+	return strings.HasPrefix(name, "alert.")
 }
 
 // inline is the configuration's own groups in the form that the rule package takes: nil where there are none.

@@ -2,6 +2,7 @@ package thresholdprocessor
 
 import (
 	"context"
+	"errors"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/otel/attribute"
@@ -30,94 +31,90 @@ func newTelemetry(set component.TelemetrySettings) (*telemetry, error) {
 
 func (t *telemetry) shutdown() { t.builder.Shutdown() }
 
-func (t *telemetry) dropped(n int) {
-	t.builder.ProcessorThresholdOutboxDropped.Add(context.Background(), int64(n))
+func (t *telemetry) dropped(reason string, n int) {
+	if n > 0 {
+		t.builder.ProcessorThresholdOutboxDropped.Add(context.Background(), int64(n), with(attribute.String("reason", reason)))
+	}
 }
 
 func (t *telemetry) storageFailed() {
 	t.builder.ProcessorThresholdStorageFailures.Add(context.Background(), 1)
 }
 
-func (t *telemetry) reloaded(accepted bool) {
-	result := "refused"
-	if accepted {
-		result = "accepted"
-	}
-	t.builder.ProcessorThresholdReloads.Add(context.Background(), 1, metric.WithAttributes(attribute.String("result", result)))
+// What becomes of a changed rule file.
+const (
+	reloadAccepted = "accepted"
+	reloadRefused  = "refused"
+	reloadRemoved  = "removed"
+)
+
+func (t *telemetry) reloaded(result string) {
+	t.builder.ProcessorThresholdReloads.Add(context.Background(), 1, with(attribute.String("result", result)))
+}
+
+func with(attributes ...attribute.KeyValue) metric.MeasurementOption {
+	return metric.WithAttributeSet(attribute.NewSet(attributes...))
 }
 
 // observe has the evaluator's counts read at every collection.
 func (t *telemetry) observe(e *evaluate.Evaluator, out *outbox) error {
-	ruleAttr := func(rule string, more ...attribute.KeyValue) metric.MeasurementOption {
-		return metric.WithAttributes(append(more, attribute.String("rule", rule))...)
+	b := t.builder
+	return errors.Join(
+		b.RegisterProcessorThresholdAlertsCallback(summed(func(add adder) {
+			for _, r := range e.Statistics().Rules {
+				add(int64(r.Pending), ruleAttributes(r.Group, r.Rule, "state", alert.Pending.String()))
+				add(int64(r.Firing), ruleAttributes(r.Group, r.Rule, "state", alert.Firing.String()))
+			}
+		})),
+		b.RegisterProcessorThresholdTransitionsCallback(summed(func(add adder) {
+			for _, r := range e.Statistics().Rules {
+				for state, n := range r.Transitions {
+					add(n, ruleAttributes(r.Group, r.Rule, "state", state.String()))
+				}
+			}
+		})),
+		b.RegisterProcessorThresholdPointsUnjudgedCallback(summed(func(add adder) {
+			for _, u := range e.Statistics().Unjudged {
+				add(u.Count, ruleAttributes(u.Group, u.Rule, "reason", string(u.Reason)))
+			}
+		})),
+		b.RegisterProcessorThresholdProblemsCallback(summed(func(add adder) {
+			for _, p := range e.LastProblems() {
+				add(1, ruleAttributes(p.Group, p.Rule, "kind", string(p.Kind)))
+			}
+		})),
+		b.RegisterProcessorThresholdPointsJudgedCallback(single(func() int64 { return e.Statistics().Judged })),
+		b.RegisterProcessorThresholdPointsTaggedCallback(single(func() int64 { return e.Statistics().Tagged })),
+		b.RegisterProcessorThresholdSeriesCallback(single(func() int64 { return e.Statistics().Series })),
+		b.RegisterProcessorThresholdOutboxPointsCallback(single(func() int64 { return int64(out.size()) })),
+	)
+}
+
+func single(value func() int64) metric.Int64Callback {
+	return func(_ context.Context, o metric.Int64Observer) error {
+		o.Observe(value())
+		return nil
 	}
-	state := func(s alert.State) attribute.KeyValue { return attribute.String("state", s.String()) }
-	for _, register := range []func() error{
-		func() error {
-			return t.builder.RegisterProcessorThresholdAlertsCallback(func(_ context.Context, o metric.Int64Observer) error {
-				for _, r := range e.Statistics().Rules {
-					o.Observe(int64(r.Pending), ruleAttr(r.Rule, state(alert.Pending)))
-					o.Observe(int64(r.Firing), ruleAttr(r.Rule, state(alert.Firing)))
-				}
-				return nil
-			})
-		},
-		func() error {
-			return t.builder.RegisterProcessorThresholdTransitionsCallback(func(_ context.Context, o metric.Int64Observer) error {
-				for _, r := range e.Statistics().Rules {
-					for s, n := range r.Transitions {
-						o.Observe(n, ruleAttr(r.Rule, state(s)))
-					}
-				}
-				return nil
-			})
-		},
-		func() error {
-			return t.builder.RegisterProcessorThresholdPointsUnjudgedCallback(func(_ context.Context, o metric.Int64Observer) error {
-				for _, u := range e.Statistics().Unjudged {
-					o.Observe(u.Count, ruleAttr(u.Rule, attribute.String("reason", string(u.Reason))))
-				}
-				return nil
-			})
-		},
-		func() error {
-			return t.builder.RegisterProcessorThresholdProblemsCallback(func(_ context.Context, o metric.Int64Observer) error {
-				for _, p := range e.LastProblems() {
-					o.Observe(1, ruleAttr(p.Rule, attribute.String("kind", string(p.Kind))))
-				}
-				return nil
-			})
-		},
-		func() error {
-			return t.builder.RegisterProcessorThresholdPointsJudgedCallback(func(_ context.Context, o metric.Int64Observer) error {
-				o.Observe(e.Statistics().Judged)
-				return nil
-			})
-		},
-		func() error {
-			return t.builder.RegisterProcessorThresholdPointsTaggedCallback(func(_ context.Context, o metric.Int64Observer) error {
-				o.Observe(e.Statistics().Tagged)
-				return nil
-			})
-		},
-		func() error {
-			return t.builder.RegisterProcessorThresholdSeriesCallback(func(_ context.Context, o metric.Int64Observer) error {
-				o.Observe(e.Statistics().Series)
-				return nil
-			})
-		},
-		func() error {
-			return t.builder.RegisterProcessorThresholdOutboxPointsCallback(func(_ context.Context, o metric.Int64Observer) error {
-				o.Observe(int64(out.size()))
-				return nil
-			})
-		},
-	} {
-		if err := register(); err != nil {
-			return err
+}
+
+// adder takes one number under some attributes.
+type adder func(n int64, under attribute.Set)
+
+// summed observes the sum of what has the same attributes: rules of one name that differ in labels count as one, where
+// the last would otherwise hide the others.
+func summed(collect func(add adder)) metric.Int64Callback {
+	return func(_ context.Context, o metric.Int64Observer) error {
+		sums := map[attribute.Set]int64{}
+		collect(func(n int64, under attribute.Set) { sums[under] += n })
+		for under, n := range sums {
+			o.Observe(n, metric.WithAttributeSet(under))
 		}
+		return nil
 	}
-	return nil
+}
+
+func ruleAttributes(group, rule, name, value string) attribute.Set {
+	return attribute.NewSet(attribute.String("group", group), attribute.String("rule", rule), attribute.String(name, value))
 }
 
 // problems logs what has changed about the rules' problems, once each.

@@ -3,7 +3,6 @@ package thresholdprocessor
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -19,12 +18,18 @@ import (
 	"github.com/otelcol-escalation/otelcol-escalation/internal/evaluate"
 )
 
-// saveTimeout bounds how long a batch waits for the storage, snapshotEvery how often all of the rest is stored, and
-// aliveEvery how often it is written down that we are there: what lies between that and a start is downtime.
 const (
-	saveTimeout   = time.Second
+	// saveTimeout is how long a batch waits for the storage, and how fast a write must be to end a failure.
+	saveTimeout = time.Second
+	// writeTimeout is for storages that heed it, closeTimeout how long Shutdown waits for one that does not.
+	writeTimeout = 10 * time.Second
+	closeTimeout = 5 * time.Second
+	// snapshotEvery is how often everything that is not stored at once is stored, shard by shard.
 	snapshotEvery = 30 * time.Second
-	aliveEvery    = 5 * time.Second
+	// writeEvery is how many shards of the snapshot share a write: it happens about once a second.
+	writeEvery = 9
+	// aliveEvery is how often it is written down that we are there: what lies between that and a start is downtime.
+	aliveEvery = 5 * time.Second
 )
 
 // Keys in the storage. The version is that of the format.
@@ -38,8 +43,8 @@ type meta struct {
 	AsOf time.Time `json:"as_of"`
 }
 
-// stateStore keeps the evaluator's state in a storage extension. One goroutine writes, so that batches that wait at the
-// same time share a write, and so that a storage that hangs holds nobody up for longer than saveTimeout.
+// stateStore keeps the evaluator's state in a storage extension. One goroutine writes, so that what several batches
+// changed shares a write, and so that a storage that hangs holds nobody up for longer than saveTimeout.
 type stateStore struct {
 	client    storage.Client
 	evaluator *evaluate.Evaluator
@@ -50,12 +55,15 @@ type stateStore struct {
 	mu      sync.Mutex
 	dirty   map[int]struct{}
 	waiting []chan struct{}
-	kick    chan struct{}
 	failing bool
 
+	kick    chan struct{}
+	stopped chan struct{} // closed when the writing goroutine ends
+
 	// Of the writing goroutine.
-	written  [evaluate.Shards]uint64 // hash of each stored quiet shard
-	next     int                     // quiet shard of the rolling snapshot
+	snapshot []*storage.Operation    // part of the snapshot that goes with the next write
+	written  [evaluate.Shards]uint64 // checksum of each stored quiet shard; 0 where it is not known
+	next     int                     // shard of the snapshot that comes next
 	lastMeta time.Time
 }
 
@@ -74,112 +82,92 @@ func openStates(ctx context.Context, host component.Host, storageID, id componen
 	}
 	return &stateStore{
 		client: client, evaluator: e, host: host, logger: logger, tell: tell,
-		dirty: map[int]struct{}{}, kick: make(chan struct{}, 1),
+		dirty: map[int]struct{}{}, kick: make(chan struct{}, 1), stopped: make(chan struct{}),
 	}, nil
 }
 
-// restore loads what was stored. A state that cannot be read is logged and passed over: alerts start anew, which is
-// better than not to start.
-func (s *stateStore) restore(ctx context.Context, now time.Time) error {
+// restore loads what was stored. What cannot be read is logged and passed over: then recoveries are announced, as
+// after a start without storage, which is better than not to start.
+func (s *stateStore) restore(ctx context.Context, now time.Time) {
 	ops := []*storage.Operation{storage.GetOperation(metaKey)}
 	for i := range evaluate.Shards {
 		ops = append(ops, storage.GetOperation(firingKey(i)), storage.GetOperation(quietKey(i)))
 	}
 	if err := s.client.Batch(ctx, ops...); err != nil {
-		return fmt.Errorf("storage: stored state cannot be read: %w", err)
+		s.failed(fmt.Errorf("stored state cannot be read: %w", err))
+		return
 	}
 	var m meta
-	loaded := len(ops[0].Value) > 0
-	if loaded {
-		if err := json.Unmarshal(ops[0].Value, &m); err != nil {
-			s.logger.Error("The stored state's date cannot be read.", zap.Error(err))
-		}
-	}
-	var firing, quiet [][]byte
+	whole := json.Unmarshal(ops[0].Value, &m) == nil
+	firing, quiet := make([][]byte, evaluate.Shards), make([][]byte, evaluate.Shards)
 	for i := range evaluate.Shards {
-		firing = append(firing, ops[1+2*i].Value)
-		quiet = append(quiet, ops[2+2*i].Value)
-		s.written[i] = xxhash.Sum64(ops[2+2*i].Value)
+		firing[i], quiet[i] = ops[1+2*i].Value, ops[2+2*i].Value
+		s.written[i] = xxhash.Sum64(quiet[i])
+		whole = whole && readable(firing[i]) && readable(quiet[i])
 	}
-	if err := s.evaluator.Restore(firing, quiet, loaded, m.AsOf, now); err != nil {
+	if err := s.evaluator.Restore(firing, quiet, whole, m.AsOf, now); err != nil {
 		s.logger.Error("Some of the stored state cannot be read and is passed over.", zap.Error(err))
 	}
-	return nil
 }
 
+func readable(part []byte) bool { return len(part) == 0 || json.Valid(part) }
+
 // save stores what fires in some shards, and returns when that is done, or when it takes too long: then the shards stay
-// to be stored, and the batch goes on.
-func (s *stateStore) save(ctx context.Context, shards []int) {
-	done := make(chan struct{})
+// to be stored, and the batch goes on. While the storage fails nobody waits for it.
+func (s *stateStore) save(shards []int) {
 	s.mu.Lock()
 	for _, shard := range shards {
 		s.dirty[shard] = struct{}{}
 	}
+	if s.failing {
+		s.mu.Unlock()
+		return
+	}
+	done := make(chan struct{})
 	s.waiting = append(s.waiting, done)
 	s.mu.Unlock()
-	s.wake()
+	select {
+	case s.kick <- struct{}{}:
+	default: // a write is due already
+	}
 	timer := time.NewTimer(saveTimeout)
 	defer timer.Stop()
 	select {
 	case <-done:
+	case <-s.stopped: // close stores it
 	case <-timer.C:
-		s.failed(errors.New("the storage takes too long"))
-	case <-ctx.Done():
+		s.failed(fmt.Errorf("the storage took longer than %s", saveTimeout))
 	}
 }
 
-func (s *stateStore) wake() {
-	select {
-	case s.kick <- struct{}{}:
-	default:
-	}
-}
-
+// run is the writing goroutine.
 func (s *stateStore) run(ctx context.Context) {
-	ticker := time.NewTicker(tickInterval)
+	defer close(s.stopped)
+	ticker := time.NewTicker(snapshotEvery / evaluate.Shards)
 	defer ticker.Stop()
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.kick:
-			s.write(nil)
+			s.write()
 		case <-ticker.C:
-			s.write(s.roll(time.Now()))
+			s.snap(s.next)
+			s.next = (s.next + 1) % evaluate.Shards
+			if n%writeEvery == 0 {
+				s.write()
+			}
 		}
 	}
 }
 
-// roll returns the operations of the rolling snapshot for one tick: a part of the quiet shards, as far as they changed.
-func (s *stateStore) roll(now time.Time) []*storage.Operation {
-	var ops []*storage.Operation
-	for range (evaluate.Shards + int(snapshotEvery/tickInterval) - 1) / int(snapshotEvery/tickInterval) {
-		ops = s.appendQuiet(ops, s.next)
-		s.next = (s.next + 1) % evaluate.Shards
-	}
-	if len(ops) > 0 || now.Sub(s.lastMeta) >= aliveEvery {
-		s.lastMeta = now
-		ops = appendMeta(ops, now)
-	}
-	return ops
-}
-
-func (s *stateStore) appendQuiet(ops []*storage.Operation, shard int) []*storage.Operation {
+// snap adds one shard to the next write, if it has changed.
+func (s *stateStore) snap(shard int) {
 	content := s.evaluator.QuietShard(shard)
-	sum := xxhash.Sum64(content)
-	if s.written[shard] == sum {
-		return ops
+	if sum := xxhash.Sum64(content); s.written[shard] != sum {
+		s.written[shard] = sum
+		s.snapshot = append(s.snapshot, put(quietKey(shard), content))
 	}
-	s.written[shard] = sum
-	return append(ops, put(quietKey(shard), content))
-}
-
-func appendMeta(ops []*storage.Operation, now time.Time) []*storage.Operation {
-	content, err := json.Marshal(meta{AsOf: now.UTC()})
-	if err != nil {
-		return ops
-	}
-	return append(ops, storage.SetOperation(metaKey, content))
 }
 
 func put(key string, content []byte) *storage.Operation {
@@ -189,40 +177,60 @@ func put(key string, content []byte) *storage.Operation {
 	return storage.SetOperation(key, content)
 }
 
-// write stores what waits, with the given operations, in one batch.
-func (s *stateStore) write(ops []*storage.Operation) {
-	s.mu.Lock()
-	shards := make([]int, 0, len(s.dirty))
-	for shard := range s.dirty {
-		shards = append(shards, shard)
-	}
-	waiting := s.waiting
-	clear(s.dirty)
-	s.waiting = nil
-	s.mu.Unlock()
+// write stores what waits in one batch.
+func (s *stateStore) write() {
+	shards, waiting := s.due()
 	defer func() {
 		for _, done := range waiting {
 			close(done)
 		}
 	}()
-	slices.Sort(shards)
+	ops := s.snapshot
+	s.snapshot = nil
 	for _, shard := range shards {
 		ops = append(ops, put(firingKey(shard), s.evaluator.FiringShard(shard)))
 	}
-	if len(ops) == 0 {
+	now := time.Now()
+	if len(ops) == 0 && now.Sub(s.lastMeta) < aliveEvery {
 		return
 	}
-	if err := s.client.Batch(context.Background(), ops...); err != nil {
-		s.mu.Lock()
-		for _, shard := range shards {
-			s.dirty[shard] = struct{}{}
-		}
-		s.mu.Unlock()
+	asOf, err := json.Marshal(meta{AsOf: now.UTC()})
+	if err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+		err = s.client.Batch(ctx, append(ops, storage.SetOperation(metaKey, asOf))...)
+		cancel()
+	}
+	switch {
+	case err != nil:
 		s.written = [evaluate.Shards]uint64{}
+		s.again(shards)
 		s.failed(err)
-		return
+	case time.Since(now) < saveTimeout:
+		s.lastMeta = now
+		s.recovered()
 	}
-	s.recovered()
+}
+
+// due hands over the shards to be written and who waits for them.
+func (s *stateStore) due() (shards []int, waiting []chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for shard := range s.dirty {
+		shards = append(shards, shard)
+	}
+	clear(s.dirty)
+	waiting, s.waiting = s.waiting, nil
+	slices.Sort(shards)
+	return shards, waiting
+}
+
+// again has shards written with the next write.
+func (s *stateStore) again(shards []int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, shard := range shards {
+		s.dirty[shard] = struct{}{}
+	}
 }
 
 func (s *stateStore) failed(err error) {
@@ -232,7 +240,7 @@ func (s *stateStore) failed(err error) {
 	s.failing = true
 	s.mu.Unlock()
 	if first {
-		s.logger.Error("State cannot be stored; alerts go on, but a restart now would forget changes.", zap.Error(err))
+		s.logger.Error("State cannot be stored. Alerts go on, but a restart now would forget what has changed.", zap.Error(err))
 		componentstatus.ReportStatus(s.host, componentstatus.NewRecoverableErrorEvent(err))
 	}
 }
@@ -248,12 +256,34 @@ func (s *stateStore) recovered() {
 	}
 }
 
-// close stores everything; the writing goroutine has stopped.
-func (s *stateStore) close(ctx context.Context, now time.Time) error {
-	var ops []*storage.Operation
-	for shard := range evaluate.Shards {
-		ops = s.appendQuiet(ops, shard)
+// close stores everything. The writing goroutine has ended.
+func (s *stateStore) close(ctx context.Context) error {
+	err := within(ctx, closeTimeout, func() {
+		for shard := range evaluate.Shards {
+			s.snap(shard)
+		}
+		s.lastMeta = time.Time{}
+		s.write()
+	})
+	if err != nil {
+		return fmt.Errorf("storage: does not answer, so that the last changes are not stored: %w", err)
 	}
-	s.write(appendMeta(ops, now))
 	return s.client.Close(ctx)
+}
+
+// within waits for so long for what may hang.
+func within(ctx context.Context, wait time.Duration, do func()) error {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -2,6 +2,7 @@ package thresholdprocessor
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 	"github.com/otelcol-escalation/otelcol-escalation/internal/evaluate"
 )
 
-// tickInterval is how often time alone is judged: absence, repetition, and whether a rule file changed.
+// tickInterval is how often time alone is judged: absence, repetition, and whether a rule file has changed.
 const tickInterval = time.Second
 
 // threshold is the processor. It reads the clock; nothing below it does.
@@ -30,10 +31,10 @@ type threshold struct {
 	states    *stateStore // nil without storage
 	out       *outbox
 
-	// committing makes taking, storing and queueing what was judged one step.
+	// committing makes taking, storing and queueing what was judged one step. Who waits for it shares the next write.
 	committing sync.Mutex
 
-	stop context.CancelFunc
+	stop context.CancelFunc // nil before Start
 	done sync.WaitGroup
 }
 
@@ -56,20 +57,17 @@ func (t *threshold) Start(ctx context.Context, host component.Host) error {
 	if err != nil {
 		return err
 	}
-	t.rules = rules
 	now := time.Now()
-	evaluator := evaluate.New(set, t.cfg.options(), now)
-	if t.cfg.Storage != nil {
-		if t.states, err = openStates(ctx, host, *t.cfg.Storage, t.id, evaluator, t.logger, t.tell); err != nil {
-			return err
-		}
-		if err := t.states.restore(ctx, now); err != nil {
-			return err
-		}
-	}
-	t.evaluator = evaluator
-	if err := t.tell.observe(evaluator, t.out); err != nil {
+	t.rules = rules
+	t.evaluator = evaluate.New(set, t.cfg.options(), now)
+	if err := t.tell.observe(t.evaluator, t.out); err != nil {
 		return err
+	}
+	if t.cfg.Storage != nil {
+		if t.states, err = openStates(ctx, host, *t.cfg.Storage, t.id, t.evaluator, t.logger, t.tell); err != nil {
+			return err
+		}
+		t.states.restore(ctx, now)
 	}
 	// Not Start's context: it ends when Start returns.
 	running, stop := context.WithCancel(context.Background())
@@ -81,40 +79,43 @@ func (t *threshold) Start(ctx context.Context, host component.Host) error {
 	return nil
 }
 
-// Shutdown stops the clock and stores what there is.
+// Shutdown stops the clock, and stores and sends what there is.
 func (t *threshold) Shutdown(ctx context.Context) error {
 	defer t.tell.shutdown()
 	if t.stop == nil {
 		return nil
 	}
-	t.commit(ctx)
-	t.out.flush(ctx)
 	t.stop()
-	t.done.Wait()
-	if t.states != nil {
-		return t.states.close(ctx, time.Now())
+	if err := within(ctx, closeTimeout, t.done.Wait); err != nil {
+		return fmt.Errorf("the storage or the next consumer does not let go: %w", err)
 	}
-	return nil
+	t.commit()
+	var err error
+	if t.states != nil {
+		err = t.states.close(ctx)
+	}
+	t.out.flush(ctx, true)
+	return err
 }
 
 // ConsumeMetrics judges a batch, stores and sends what that changed, and passes the batch on. Its error is the next
 // consumer's about the batch alone: nothing of ours can fail it.
 func (t *threshold) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
 	if t.evaluator.Judge(md, time.Now()) {
-		t.commit(ctx)
-		t.out.flush(ctx)
+		t.commit()
+		t.out.flush(ctx, false)
 	}
 	return t.next.ConsumeMetrics(ctx, md)
 }
 
 // commit hands over what was judged: stored first, then queued to be sent. A batch that finds nothing has been served by
 // another that came before it.
-func (t *threshold) commit(ctx context.Context) {
+func (t *threshold) commit() {
 	t.committing.Lock()
 	defer t.committing.Unlock()
 	r := t.evaluator.Take()
 	if t.states != nil && len(r.Shards) > 0 {
-		t.states.save(ctx, r.Shards)
+		t.states.save(r.Shards)
 	}
 	t.out.push(r.Emissions)
 }
@@ -127,16 +128,21 @@ func (t *threshold) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			t.tick(ctx, n)
 		}
-		now := time.Now()
-		if n%reloadTicks == 0 {
-			if set := t.rules.poll(); set != nil {
-				t.evaluator.Reload(set, now)
-			}
-		}
-		t.evaluator.Tick(now)
-		t.commit(ctx)
-		t.out.flush(ctx)
-		t.tell.problems(t.logger, t.evaluator.Problems(now))
 	}
+}
+
+// tick does what time alone brings.
+func (t *threshold) tick(ctx context.Context, n int) {
+	if n%reloadTicks == 0 {
+		if set := t.rules.poll(); set != nil {
+			t.evaluator.Reload(set, time.Now())
+		}
+	}
+	now := time.Now()
+	t.evaluator.Tick(now)
+	t.commit()
+	t.out.flush(ctx, true)
+	t.tell.problems(t.logger, t.evaluator.Problems(now))
 }

@@ -208,7 +208,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ProcessorThresholdOutboxDropped, err = builder.meter.Int64Counter(
 		"otelcol_processor_threshold_outbox_dropped",
-		metric.WithDescription("States that were not sent, because the next consumer refused them for good or the outbox was full. [Alpha]"),
+		metric.WithDescription("States that were not sent, because the next consumer refused them for good or for so long that they did not fit any more. [Alpha]"),
 		metric.WithUnit("{datapoint}"),
 	)
 	errs = errors.Join(errs, err)
@@ -220,7 +220,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ProcessorThresholdPointsJudged, err = builder.meter.Int64ObservableCounter(
 		"otelcol_processor_threshold_points_judged",
-		metric.WithDescription("Points that were compared with thresholds. [Alpha]"),
+		metric.WithDescription("Points that were compared with a threshold. [Alpha]"),
 		metric.WithUnit("{datapoint}"),
 	)
 	errs = errors.Join(errs, err)

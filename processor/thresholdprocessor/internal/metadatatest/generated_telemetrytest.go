@@ -38,7 +38,7 @@ func AssertEqualProcessorThresholdAlerts(t *testing.T, tt *componenttest.Telemet
 func AssertEqualProcessorThresholdOutboxDropped(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_threshold_outbox_dropped",
-		Description: "States that were not sent, because the next consumer refused them for good or the outbox was full. [Alpha]",
+		Description: "States that were not sent, because the next consumer refused them for good or for so long that they did not fit any more. [Alpha]",
 		Unit:        "{datapoint}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -68,7 +68,7 @@ func AssertEqualProcessorThresholdOutboxPoints(t *testing.T, tt *componenttest.T
 func AssertEqualProcessorThresholdPointsJudged(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_threshold_points_judged",
-		Description: "Points that were compared with thresholds. [Alpha]",
+		Description: "Points that were compared with a threshold. [Alpha]",
 		Unit:        "{datapoint}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
