@@ -38,7 +38,7 @@ func (m *collector) run(ctx context.Context) {
 
 // collect emits once. What cannot be read or handed on is left out: the next collection carries the same sums.
 func (m *collector) collect(ctx context.Context) {
-	s, err := m.read(ctx)
+	s, err := m.read(ctx, time.Now())
 	if ctx.Err() != nil {
 		return
 	}
@@ -72,10 +72,10 @@ type snapshot struct {
 	all, recent []ledger.Tally
 }
 
-func (m *collector) read(ctx context.Context) (s snapshot, err error) {
+func (m *collector) read(ctx context.Context, now time.Time) (s snapshot, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	err = m.ledger.View(ctx, time.Now(), func(tx ledger.Tx) (err error) {
+	err = m.ledger.View(ctx, now, func(tx ledger.Tx) (err error) {
 		s.now = tx.Now()
 		if s.since, err = tx.CountersSince(); err != nil {
 			return err

@@ -37,8 +37,9 @@ type Config struct {
 }
 
 var (
-	_ component.Config  = (*Config)(nil)
-	_ confmap.Validator = (*Config)(nil)
+	_ component.Config    = (*Config)(nil)
+	_ confmap.Validator   = (*Config)(nil)
+	_ confmap.Unmarshaler = (*Config)(nil)
 )
 
 const shortestCollectionInterval = time.Second
@@ -57,6 +58,23 @@ func createDefaultConfig() component.Config {
 		CollectionInterval: time.Minute,
 		Window:             model.Duration(30 * 24 * time.Hour),
 	}
+}
+
+// Unmarshal reads the configuration. confighttp passes over keys under `http` that it does not know; a misspelt `auth`
+// must not.
+func (c *Config) Unmarshal(conf *confmap.Conf) error {
+	if err := conf.Unmarshal(c); err != nil {
+		return err
+	}
+	section, err := conf.Sub("http")
+	if err != nil {
+		return err
+	}
+	type strict confighttp.ServerConfig // the same keys, without confighttp's own Unmarshal
+	if err := section.Unmarshal(new(strict)); err != nil {
+		return fmt.Errorf("http: %w", err)
+	}
+	return nil
 }
 
 // Validate checks the configuration. Whether the ledger exists shows at the start.
@@ -97,6 +115,9 @@ func (c *Config) validateHTTP() error {
 		}
 	default:
 		refuse("http.transport: must be tcp, tcp4, tcp6 or unix (got %q)", c.HTTP.NetAddr.Transport)
+	}
+	if auth := c.HTTP.Auth.Get(); auth != nil && auth.Config.AuthenticatorID == (component.ID{}) {
+		refuse("http.auth.authenticator: must name an extension that authenticates, such as basicauth")
 	}
 	if c.HTTP.CORS.HasValue() {
 		refuse("http.cors: not supported: only this page may use the API from within a browser")

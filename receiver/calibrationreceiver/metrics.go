@@ -49,7 +49,7 @@ func (s *snapshot) metrics() pmetric.Metrics {
 	}
 
 	b.histogram(alert.MetricTimeToNotify, "From an alert's arrival to the first page that was accepted.", s.histograms)
-	b.histogram(alert.MetricTimeToAcknowledge, "From the first accepted page to the first acknowledgement.", s.histograms)
+	b.histogram(alert.MetricTimeToAcknowledge, "From the first page that was accepted, or the arrival where there was none, to the first acknowledgement.", s.histograms)
 	b.histogram(alert.MetricTimeToResolve, "From an alert's arrival to its end.", s.histograms)
 
 	scope.Metrics().RemoveIf(func(m pmetric.Metric) bool { return pointCount(m) == 0 })

@@ -1,0 +1,96 @@
+package calibrationreceiver
+
+import (
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/confignet"
+	"go.opentelemetry.io/collector/confmap"
+)
+
+// load reads a configuration as the Collector does.
+func load(t testing.TB, yaml string) (*Config, error) {
+	t.Helper()
+	retrieved, err := confmap.NewRetrievedFromYAML([]byte(yaml))
+	require.NoError(t, err)
+	conf, err := retrieved.AsConf()
+	require.NoError(t, err)
+	cfg := NewFactory().CreateDefaultConfig().(*Config)
+	if err := conf.Unmarshal(cfg); err != nil {
+		return nil, err
+	}
+	return cfg, confmap.Validate(cfg)
+}
+
+func TestDefaults(t *testing.T) {
+	cfg, err := load(t, "{}")
+	require.NoError(t, err)
+	assert.Equal(t, component.MustNewID("alert_ledger"), cfg.Ledger)
+	assert.Equal(t, "localhost:9195", cfg.HTTP.NetAddr.Endpoint)
+	assert.Equal(t, confignet.TransportTypeTCP, cfg.HTTP.NetAddr.Transport)
+	assert.Equal(t, int64(256<<10), cfg.HTTP.MaxRequestBodySize)
+	assert.Equal(t, 5*time.Second, cfg.HTTP.ReadHeaderTimeout)
+	assert.Equal(t, 15*time.Second, cfg.HTTP.ReadTimeout)
+	assert.Equal(t, 30*time.Second, cfg.HTTP.WriteTimeout)
+	assert.Equal(t, time.Minute, cfg.CollectionInterval)
+	assert.Equal(t, model.Duration(30*24*time.Hour), cfg.Window)
+}
+
+func TestAccepted(t *testing.T) {
+	for name, yaml := range map[string]string{
+		"another ledger":         `ledger: alert_ledger/page`,
+		"loopback by number":     `http: {endpoint: "127.0.0.1:9195"}`,
+		"loopback, IPv6":         `http: {endpoint: "[::1]:9195"}`,
+		"a loopback of its own":  `http: {endpoint: "127.8.9.10:9195"}`,
+		"a socket":               `http: {transport: unix, endpoint: /run/alerts.sock}`,
+		"anywhere, with auth":    `http: {endpoint: "0.0.0.0:9195", auth: {authenticator: basicauth}}`,
+		"by name, with auth":     `http: {endpoint: "alerts.example.com:9195", auth: {authenticator: oidc}}`,
+		"other times":            `{collection_interval: 10s, window: 2w}`,
+		"smaller bodies":         `http: {max_request_body_size: 1000}`,
+		"keep-alives":            `http: {keepalive: {idle_timeout: 10s}}`,
+		"an unused empty header": `trusted_user_header: ""`,
+	} {
+		_, err := load(t, yaml)
+		assert.NoError(t, err, name)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	const loopback = "must be a loopback address such as localhost:9195 as long as http.auth is not set, since whoever reaches it can answer alerts"
+	for yaml, want := range map[string]string{
+		`http: {endpoint: "0.0.0.0:9195"}`:                 `http.endpoint: ` + loopback + ` (got "0.0.0.0:9195")`,
+		`http: {endpoint: ":9195"}`:                        `http.endpoint: ` + loopback + ` (got ":9195")`,
+		`http: {endpoint: "[::]:9195"}`:                    `http.endpoint: ` + loopback,
+		`http: {endpoint: "192.168.1.2:9195"}`:             `http.endpoint: ` + loopback,
+		`http: {endpoint: "localhost.example.com:9195"}`:   `http.endpoint: ` + loopback,
+		`http: {endpoint: "127.0.0.1.nip.io:9195"}`:        `http.endpoint: ` + loopback,
+		`http: {endpoint: "localhost"}`:                    `http.endpoint: must be host:port, such as localhost:9195 (got "localhost")`,
+		`http: {transport: udp}`:                           `http.transport: must be tcp, tcp4, tcp6 or unix (got "udp")`,
+		`http: {cors: {allowed_origins: ["*"]}}`:           `http.cors: not supported`,
+		`http: {max_request_body_size: 1000000}`:           `http.max_request_body_size: must be from 1 to 262144 (got 1000000)`,
+		`http: {max_request_body_size: 0}`:                 `http.max_request_body_size: must be from 1 to 262144 (got 0)`,
+		`http: {read_timeout: 0s}`:                         `http.read_timeout: must be positive, so that slow clients are cut off (got 0s)`,
+		`http: {read_header_timeout: -1s}`:                 `http.read_header_timeout: must be positive`,
+		`http: {write_timeout: 0s}`:                        `http.write_timeout: must be positive`,
+		`collection_interval: 10ms`:                        `collection_interval: must be at least 1s (got 10ms)`,
+		`window: 0s`:                                       `window: must be positive, such as 30d (got 0s)`,
+		`trusted_user_header: X-User`:                      `trusted_user_header: not supported yet: leave it out and set http.auth`,
+		`webhooks: {slack: {signing_secret: x}}`:           `webhooks: not supported yet: leave it out`,
+		`webhooks: {}`:                                     `webhooks: not supported yet: leave it out`,
+		`suggestions: {min_people: 2}`:                     `suggestions: not supported yet: leave it out`,
+		`http: {endpoints: x}`:                             `has invalid keys: endpoints`,
+		`collection_intervall: 1m`:                         `has invalid keys: collection_intervall`,
+		`{window: 0s, collection_interval: 0s}`:            "collection_interval: must be at least 1s (got 0s)\nwindow: must be positive",
+		`http: {auth: {}, endpoint: "0.0.0.0:9195"}`:       `http.auth.authenticator: must name an extension that authenticates, such as basicauth`,
+		`http: {auth: {authenticator: ""}, endpoint: ":"}`: `id must not be empty`,
+	} {
+		_, err := load(t, yaml)
+		if assert.Error(t, err, yaml) {
+			assert.Contains(t, err.Error(), want, yaml)
+		}
+	}
+}
