@@ -56,8 +56,6 @@ func TestHashKnows(t *testing.T) {
 		"groups: [{name: g, rules: [{alert: A, metric: m, tiers: {low: {above: 1}, high: {above: 2}}}]}]",
 		"groups: [{name: g, rules: [{alert: A, metric: m, tiers: {low: {above: 1, for: 1s}}}]}]",
 		"groups: [{name: g, rules: [{alert: A, metric: m, tiers: {low: {above: 1, clear: 0}}}]}]",
-		"groups: [{name: g, rules: [{alert: A, metric: m, tiers: {low: {above: 1}}, rollback: {above: 2}}]}]",
-		"groups: [{name: g, rules: [{alert: A, metric: m, tiers: {low: {above: 1}}, manual_intervention: {above: 2}}]}]",
 		"groups: [{name: g, rules: [{alert: A, metric: m, tiers: {low: {above: 1}}, where: metric.name == \"m\"}]}]",
 		"groups: [{name: g, rules: [{alert: A, metric: m, tiers: {low: {above: 1}}, warm_up: 1m}]}]",
 		"groups: [{name: g, rules: [{alert: A, metric: m, tiers: {low: {above: 1}}, keep_firing_for: 1m}]}]",

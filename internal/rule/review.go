@@ -21,7 +21,6 @@ func (d *decoder) review(m mapping, r *Rule) {
 	}
 	d.reviewMetric(m, r)
 	d.reviewFlapping(m, r)
-	d.reviewRollback(m, r)
 	if _, ok := r.Labels[alert.LabelSeverity]; ok {
 		d.warnf(m.at("labels", alert.LabelSeverity), "has no effect: the tiers say how severe the alert is")
 	}
@@ -126,18 +125,6 @@ func (d *decoder) reviewFlapping(m mapping, r *Rule) {
 				"fires on one point and ends with the next, so a value around the threshold flaps: add for, clear or keep_firing_for")
 		}
 	}
-}
-
-func (d *decoder) reviewRollback(m mapping, r *Rule) {
-	if r.Rollback == nil {
-		return
-	}
-	for i := range r.Tiers {
-		if r.Tiers[i].covers(r.Rollback) {
-			return
-		}
-	}
-	d.warnf(m.at("rollback"), "can be met while no tier is: nothing is rolled back before the alert fires")
 }
 
 func (d *decoder) reviewGroup(m mapping, g *Group) {

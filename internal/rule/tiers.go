@@ -29,6 +29,13 @@ func (d *decoder) conditions(m mapping, r *Rule) {
 		intervention.errorf("must lie beyond rollback, so that a person decides about what is worse (rollback is %s, got %s)",
 			r.Rollback, r.ManualIntervention)
 	}
+	// Understood, and acted on by nobody yet: to pass it over in silence would be worse than to refuse it.
+	if r.Rollback != nil {
+		rollback.notYet("rollbacks are not supported yet by this version; remove it (got %s)", r.Rollback)
+	}
+	if r.ManualIntervention != nil {
+		intervention.notYet("manual interventions are not supported yet by this version; remove it (got %s)", r.ManualIntervention)
+	}
 }
 
 // tiers reads `tiers`, most urgent first.
