@@ -59,7 +59,7 @@ func run(ctx context.Context, listen, model string, rate float64, incidents serv
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", listen)
+	listener, err := new(net.ListenConfig).Listen(context.WithoutCancel(ctx), "tcp", listen)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func colour(out *os.File) bool {
 }
 
 func run(ctx context.Context, listen string, out io.Writer, colour bool) error {
-	listener, err := net.Listen("tcp", listen)
+	listener, err := new(net.ListenConfig).Listen(context.WithoutCancel(ctx), "tcp", listen)
 	if err != nil {
 		return err
 	}

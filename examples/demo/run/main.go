@@ -97,13 +97,13 @@ func (s *settings) start(ctx context.Context, dir, pager, server string) error {
 	}
 	defer func() { _ = log.Close() }()
 
-	screen.say("demo", "the page: http://%s", s.page)
-	screen.say("demo", "the collector's log: %s", logPath)
+	screen.say("the page: http://%s", s.page)
+	screen.say("the collector's log: %s", logPath)
 	all := []process{{name: "pager", path: pager, args: []string{"-listen", s.pager}, env: s.pagerEnv()}}
 	if server != "" {
 		all = append(all, process{name: "server", path: server, args: append([]string{"-listen", s.target}, s.serverArgs...)})
 	} else {
-		screen.say("demo", "scraping %s, judging by %s", s.target, s.rules)
+		screen.say("scraping %s, judging by %s", s.target, s.rules)
 	}
 	all = append(all, process{
 		name: "collector", path: s.collector, args: []string{"--config", filepath.Join(demoDir, "config.yaml")}, env: s.collectorEnv(dir), log: log,
@@ -111,6 +111,6 @@ func (s *settings) start(ctx context.Context, dir, pager, server string) error {
 	if err := supervise(ctx, screen, all); err != nil {
 		return err
 	}
-	screen.say("demo", "ended; what the ledger holds stays in %s", dir)
+	screen.say("ended; what the ledger holds stays in %s", dir)
 	return nil
 }

@@ -60,10 +60,10 @@ func supervise(ctx context.Context, to *screen, all []process) error {
 		return nil
 	case first := <-ended:
 		stop()
-		if ctx.Err() != nil { // a Ctrl-C may reach a process before it reaches us
-			return nil
+		if interrupted := ctx.Err() != nil; !interrupted { // a signal may reach a process before it reaches us
+			return first.failure()
 		}
-		return first.failure()
+		return nil
 	}
 }
 
@@ -133,7 +133,7 @@ func (s *started) stop(to *screen) {
 	select {
 	case <-s.done:
 	case <-patient.C:
-		to.say("demo", "the %s does not end within %s and is killed", s.name, patience)
+		to.say("the %s does not end within %s and is killed", s.name, patience)
 		kill(s.cmd.Process)
 		<-s.done
 	}

@@ -18,8 +18,9 @@ type screen struct {
 
 func newScreen(out io.Writer, colour bool) *screen { return &screen{out: out, colour: colour} }
 
-func (s *screen) say(name, format string, args ...any) {
-	s.line(name, fmt.Sprintf(format, args...))
+// say writes a line of the demo's own.
+func (s *screen) say(format string, args ...any) {
+	s.line("demo", fmt.Sprintf(format, args...))
 }
 
 func (s *screen) line(name, text string) {

@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 func TestExpositionIsThatOfVLLM(t *testing.T) {
 	e, _, registry := newEngine(t, Size{Slots: 1, Blocks: 4, Queue: 4, Tokens: 64})
 	recorder := httptest.NewRecorder()
-	(&API{Engine: e, Model: "m", Metrics: registry}).Routes().ServeHTTP(recorder, httptest.NewRequest("GET", "/metrics", nil))
+	(&API{Engine: e, Model: "m", Metrics: registry}).Routes().ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	require.Equal(t, 200, recorder.Code)
 	parser := expfmt.NewTextParser(model.LegacyValidation)
 	families, err := parser.TextToMetricFamilies(recorder.Body)
