@@ -54,17 +54,17 @@ func supervise(ctx context.Context, to *screen, all []process) error {
 			ended <- s
 		}()
 	}
+	var first *started
 	select {
 	case <-ctx.Done():
-		stop()
-		return nil
-	case first := <-ended:
-		stop()
-		if interrupted := ctx.Err() != nil; !interrupted { // a signal may reach a process before it reaches us
-			return first.failure()
-		}
-		return nil
+	case first = <-ended:
 	}
+	asked := ctx.Err() != nil // a signal may reach a process before it reaches us
+	stop()
+	if asked {
+		return nil //nolint:nilerr // to be asked to end is no failure
+	}
+	return first.failure()
 }
 
 func (p process) start(to *screen) (*started, error) {
