@@ -114,6 +114,36 @@ func BenchmarkFlood(b *testing.B) {
 	}
 }
 
+// BenchmarkStep takes the next step of a group of 10,000 alerts.
+func BenchmarkStep(b *testing.B) {
+	document, arrived := webhook(b)
+	l := ledgertest.New(b)
+	x := real(b, l, document, func(c *Config) { c.Tiers.Critical.RepeatInterval = time.Hour })
+	defer func() { require.NoError(b, x.shutdown(context.Background())) }()
+	var alerts []alert.Alert
+	for i := range 10_000 {
+		alerts = append(alerts, realAlert(fmt.Sprint("alert-", i), alert.Critical))
+	}
+	require.NoError(b, x.consume(context.Background(), batch(alerts...)))
+	<-arrived
+	for b.Loop() {
+		began := time.Now()
+		require.NoError(b, l.Update(context.Background(), began, func(tx ledger.Tx) error {
+			e, err := tx.LastEpisode("alert-0")
+			if err != nil {
+				return err
+			}
+			g, err := tx.Group(e.GroupID)
+			if err != nil {
+				return err
+			}
+			g.Step, g.DueAt, g.TierSince = 0, began, began.Add(-time.Hour) // as after a rise
+			return tx.PutGroup(g)
+		}))
+		<-arrived
+	}
+}
+
 // BenchmarkRestart starts on a ledger with 50,000 open alerts in 100 groups.
 func BenchmarkRestart(b *testing.B) {
 	document, _ := webhook(b)

@@ -18,7 +18,7 @@ const (
 	// leaseFor keeps other replicas away from a delivery while this one has it. It outlasts one try.
 	leaseFor = time.Minute
 	// notedPerUpdate bounds what one transaction writes about a message with many alerts: others get their turn.
-	notedPerUpdate = 250
+	notedPerUpdate = 100
 	// persistTimeout is how long a commit may take that nobody waits for.
 	persistTimeout = 10 * time.Second
 	// ledgerRetry is how long to wait for a ledger that does not answer.

@@ -1,10 +1,12 @@
 package escalationexporter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -175,7 +177,22 @@ func (x *escalation) consume(ctx context.Context, md pmetric.Metrics) error {
 	if len(observations) > 0 {
 		x.ledger.Observe(observations)
 	}
+	if len(transitions) > transitionsPerUpdate {
+		urgentFirst(transitions)
+	}
 	return x.take(ctx, transitions)
+}
+
+// urgentFirst orders a flood, so that the most urgent alerts are paged before the rest is written. The transitions of
+// one alert stay in their order.
+func urgentFirst(transitions []alert.Alert) {
+	urgency := make(map[string]alert.Severity, len(transitions))
+	for i := range transitions {
+		if a := &transitions[i]; a.State == alert.Firing {
+			urgency[a.ID] = max(urgency[a.ID], a.Severity)
+		}
+	}
+	slices.SortStableFunc(transitions, func(a, b alert.Alert) int { return cmp.Compare(urgency[b.ID], urgency[a.ID]) })
 }
 
 func observation(a *alert.Alert, now time.Time) ledger.Observation {

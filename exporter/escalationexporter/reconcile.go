@@ -18,8 +18,10 @@ import (
 const (
 	// groupsPerUpdate and deliveriesPerUpdate bound one transaction of the reconciler.
 	groupsPerUpdate     = 50
-	deliveriesPerUpdate = 250
-	lossesPerUpdate     = 250
+	deliveriesPerUpdate = 100
+	lossesPerUpdate     = 100
+	// episodesPerUpdate bounds the groups by their members: the one that passes it is the last.
+	episodesPerUpdate = 1000
 	// longestWait bounds the time between two looks, should a clock be set back.
 	longestWait = time.Minute
 	// episodesPerPage is how many are read at a time at the start.
@@ -135,6 +137,7 @@ func (x *escalation) decideDue(write func(func(ledger.Tx) error) error) error {
 		if err != nil {
 			return err
 		}
+		seen := 0
 		for _, g := range due {
 			episodes, err := tx.GroupEpisodes(g.ID)
 			if err != nil {
@@ -142,6 +145,9 @@ func (x *escalation) decideDue(write func(func(ledger.Tx) error) error) error {
 			}
 			if err := x.decide(tx, g, episodes, done); err != nil {
 				return err
+			}
+			if seen += len(episodes); seen >= episodesPerUpdate {
+				break // the others stay due
 			}
 		}
 		return nil

@@ -56,6 +56,7 @@ func (c *choice) collect() {
 	}
 	if g.Open() {
 		since = later(since, c.firstAwake())
+		g.Dirty = g.Dirty && len(c.awake) > 0 // what joins a group that is asleep must make it due
 	}
 	at := c.owner.batch.next(since)
 	if c.now.Before(at) {

@@ -68,9 +68,7 @@ func (c *choice) decide() {
 	switch {
 	case g.Tier == alert.Low:
 		c.collect()
-	case c.held():
-		return
-	default:
+	case !c.held():
 		c.page()
 		c.update()
 	}
@@ -132,13 +130,14 @@ func (c *choice) changeTier() {
 
 func (c *choice) rise(to alert.Severity) {
 	g := &c.group
-	since := c.now
+	since, news := c.now, false
 	for _, e := range c.awake {
 		if e.Severity != to {
 			continue
 		}
 		since = earlier(since, e.RaisedAt)
-		if !e.OpenedAt.Before(g.UpdatedAt) && !e.RaisedAt.After(e.OpenedAt) {
+		news = news || e.RaisedAt.After(g.AcknowledgedAt)
+		if e.OpenedAt.After(g.UpdatedAt) && !e.RaisedAt.After(e.OpenedAt) {
 			c.joined = true
 		}
 	}
@@ -148,7 +147,9 @@ func (c *choice) rise(to alert.Severity) {
 	}
 	g.Tier, g.TierSince = to, since
 	g.Step = 0 // StepAt stays: should the tier fall before its window has passed, the steps go on from there
-	g.AcknowledgedAt, g.AcknowledgedBy = time.Time{}, ""
+	if news {  // who acknowledged had not seen it; of what wakes they had
+		g.AcknowledgedAt, g.AcknowledgedBy = time.Time{}, ""
+	}
 	g.Dirty = false // the page that will tell of the rise tells of everything
 	c.restart = ReasonRise
 }

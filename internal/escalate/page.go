@@ -10,6 +10,11 @@ import (
 // held reports whether people hold the pages back: an acknowledgement in force, or a snooze of all that is open.
 func (c *choice) held() bool {
 	g := &c.group
+	asleep := len(c.awake) == 0
+	if asleep {
+		c.sleep()
+		g.Dirty = false // what changes meanwhile is known by its time; what joins wakes the group
+	}
 	if c.acknowledged() {
 		c.because(ReasonHeld)
 		c.await(g.AcknowledgedAt.Add(c.AcknowledgeFor), "acknowledgement by %s expires", g.AcknowledgedBy)
@@ -19,14 +24,10 @@ func (c *choice) held() bool {
 		c.Expired = g.AcknowledgedBy
 		g.AcknowledgedAt, g.AcknowledgedBy = time.Time{}, ""
 	}
-	if len(c.awake) == 0 {
+	if asleep {
 		c.because(ReasonAsleep)
-		c.await(c.wakes(), "snooze ends")
-		c.sleep()
-		g.Dirty = false // what changes meanwhile is known by its time; what joins wakes the group
-		return true
 	}
-	return false
+	return asleep
 }
 
 // page takes the steps that are due, or repeats the last one. One step at most: what was missed is not caught up in a

@@ -30,8 +30,9 @@ func newScene(p *Policy, start time.Time, told func(Decision)) *scene {
 }
 
 func (s *scene) decide() Decision {
-	s.restart()
-	s.decided++
+	if s.decided++; s.decided%8 == 0 {
+		s.restart()
+	}
 	d := s.policy.Decide(*s.group, s.episodes, s.now)
 	*s.group = d.Group
 	for _, hold := range d.Holds {
@@ -44,7 +45,7 @@ func (s *scene) decide() Decision {
 	return d
 }
 
-// restart puts the group through its stored form: a decision knows nothing that is not stored.
+// restart puts the group through a stored form, every now and then: a decision knows nothing that is not stored.
 func (s *scene) restart() {
 	text, err := json.Marshal(s.group)
 	if err != nil {
