@@ -73,12 +73,14 @@ func (c *calibration) start(ctx context.Context, extensions map[component.ID]com
 	// Not Start's context, which ends with the start.
 	run, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
+	if !prepare(ctx, site, h) { // before the first request, if it can be
+		c.work.Go(func() { keepPreparing(run, site, h) })
+	}
 	c.work.Go(func() {
 		if err := c.server.Serve(c.listener); !errors.Is(err, http.ErrServerClosed) {
 			report(componentstatus.NewFatalErrorEvent(fmt.Errorf("the page's server stopped: %w", err)))
 		}
 	})
-	c.work.Go(func() { prepare(run, site, h) })
 	if c.nextMetrics != nil {
 		m := &collector{
 			ledger: l, next: c.nextMetrics, obs: c.obs, health: h,
@@ -178,21 +180,24 @@ func challenge(authenticator component.Type) string {
 	return "Basic" + realm + `, charset="UTF-8"`
 }
 
-// prepare has the site fetch what it keeps in the ledger, until it has.
-func prepare(ctx context.Context, site *web.Site, h *health) {
+// prepare has the site fetch what it keeps in the ledger and reports whether it has.
+func prepare(ctx context.Context, site *web.Site, h *health) bool {
+	ctx, cancel := context.WithTimeout(ctx, prepareInterval)
+	defer cancel()
+	err := site.Prepare(ctx)
+	h.set("Preparing the page", err)
+	return err == nil
+}
+
+func keepPreparing(ctx context.Context, site *web.Site, h *health) {
 	for {
-		err := site.Prepare(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		h.set("Preparing the page", err)
-		if err == nil {
-			return
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(prepareInterval):
+		}
+		if prepare(ctx, site, h) || ctx.Err() != nil {
+			return
 		}
 	}
 }

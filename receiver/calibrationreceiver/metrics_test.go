@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.uber.org/zap"
@@ -193,7 +195,15 @@ func TestCollectionTimes(t *testing.T) {
 		logged, lines := observer.New(zap.InfoLevel)
 		statuses := make(chan *componentstatus.Event, 10)
 		h := &health{logger: zap.New(logged), report: func(e *componentstatus.Event) { statuses <- e }}
-		m := &collector{ledger: l, next: sink, obs: obs, health: h, interval: time.Minute, window: time.Hour}
+		var refusing atomic.Bool
+		next, err := consumer.NewMetrics(func(ctx context.Context, md pmetric.Metrics) error {
+			if refusing.Load() {
+				return errLedger
+			}
+			return sink.ConsumeMetrics(ctx, md)
+		})
+		require.NoError(t, err)
+		m := &collector{ledger: l, next: next, obs: obs, health: h, interval: time.Minute, window: time.Hour}
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan struct{})
 		go func() { m.run(ctx); close(done) }()
@@ -221,7 +231,7 @@ func TestCollectionTimes(t *testing.T) {
 		assert.Equal(t, componentstatus.StatusOK, (<-statuses).Status())
 		assert.Equal(t, 2, lines.Len(), "one line when it breaks, one when it works")
 
-		m.next = consumertest.NewErr(errLedger) // read at the next collection only
+		refusing.Store(true)
 		assert.Equal(t, 8, after(time.Minute))
 		cancel()
 		<-done
