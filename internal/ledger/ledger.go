@@ -19,6 +19,9 @@ type Ledger interface {
 	// Update runs fn in a read-write transaction and returns when what fn did is durable. Concurrent calls share one
 	// commit; each fails or succeeds on its own. fn may be run again, so it must not keep results of a run that
 	// failed. now is the caller's clock; a database shared by replicas uses its own instead (see Tx.Now).
+	//
+	// A failed statement fails the update, even where fn hides it; a panic in fn becomes an error. An error of ctx may
+	// come after fn has run: then nobody waited for the commit, and what it did may yet become durable.
 	Update(ctx context.Context, now time.Time, fn func(Tx) error) error
 	// View runs fn in a read-only transaction that sees one consistent state.
 	View(ctx context.Context, now time.Time, fn func(Tx) error) error

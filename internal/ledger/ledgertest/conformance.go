@@ -21,8 +21,8 @@ type Database interface {
 	Open(t testing.TB) (l ledger.Ledger, closeIt func())
 }
 
-// Run checks everything that a ledger promises. make returns an empty database each time.
-func Run(t *testing.T, make func(t testing.TB) Database) {
+// Run checks everything that a ledger promises. create returns an empty database each time.
+func Run(t *testing.T, create func(t testing.TB) Database) {
 	for name, check := range map[string]func(*testing.T, *fixture){
 		"episode keeps every field":                episodeRoundTrip,
 		"one open episode per alert":               oneOpenEpisode,
@@ -56,7 +56,7 @@ func Run(t *testing.T, make func(t testing.TB) Database) {
 		"closed":                                   closed,
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := &fixture{t: t, database: make(t), now: Epoch}
+			f := &fixture{t: t, database: create(t), now: Epoch}
 			f.open()
 			defer func() { f.closeIt() }()
 			check(t, f)

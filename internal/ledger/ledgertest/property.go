@@ -15,9 +15,9 @@ import (
 
 // RunProperties does random deeds in random order, with restarts in between, and holds the ledger against the model
 // after each: what the deed answered, every episode, and that the accounting closes.
-func RunProperties(t *testing.T, make func(t testing.TB) Database) {
+func RunProperties(t *testing.T, create func(t testing.TB) Database) {
 	rapid.Check(t, func(rt *rapid.T) {
-		f := &fixture{t: t, database: make(t), now: Epoch}
+		f := &fixture{t: t, database: create(t), now: Epoch}
 		f.open()
 		defer func() { f.closeIt() }()
 		h := &history{T: rt, fixture: f, judged: map[string]time.Time{}}

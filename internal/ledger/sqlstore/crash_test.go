@@ -139,19 +139,30 @@ func TestKilledWhileWriting(t *testing.T) {
 
 // Killed at any moment of its first start, the database can be opened afterwards.
 func TestKilledWhileMigrating(t *testing.T) {
-	kills := 30
+	kills := 40
 	if testing.Short() {
 		kills = 5
 	}
-	unfinished := 0
-	for i := range kills {
-		path := filepath.Join(t.TempDir(), "alerts.db")
+	// How long a start takes here, so that the kills are spread over all of it.
+	begin := func(path string) (*exec.Cmd, *bufio.Scanner) {
 		cmd, lines := child(t, path, 0)
 		require.True(t, lines.Scan())
 		require.Equal(t, "started", lines.Text())
-		// The start takes some milliseconds; the kills are spread over them.
+		return cmd, lines
+	}
+	cmd, lines := begin(filepath.Join(t.TempDir(), "alerts.db"))
+	started := time.Now()
+	require.True(t, lines.Scan())
+	start := time.Since(started)
+	require.NoError(t, cmd.Process.Kill())
+	_ = cmd.Wait()
+
+	unfinished := 0
+	for i := range kills {
+		path := filepath.Join(t.TempDir(), "alerts.db")
+		cmd, lines := begin(path)
 		killed := make(chan error, 1)
-		time.AfterFunc(time.Duration(i)*500*time.Microsecond, func() { killed <- cmd.Process.Kill() })
+		time.AfterFunc(start*time.Duration(i)/time.Duration(kills), func() { killed <- cmd.Process.Kill() })
 		require.NoError(t, <-killed)
 		wrote := false
 		for lines.Scan() {
@@ -168,6 +179,6 @@ func TestKilledWhileMigrating(t *testing.T) {
 		}))
 		require.NoError(t, l.Close())
 	}
-	t.Logf("killed %d times, %d of them before the first update", kills, unfinished)
+	t.Logf("killed %d times within %v, %d of them before the first update", kills, start, unfinished)
 	assert.NotZero(t, unfinished, "no kill came early enough to test anything")
 }

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"slices"
 	"time"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
@@ -42,7 +43,7 @@ func (t *tx) OpenGroup(key string) (*ledger.Group, error) {
 }
 
 // tiers are all that a row may have, most urgent first.
-var tiers = append(alert.Severities[:], alert.NoSeverity)
+var tiers = slices.Concat(alert.Severities[:], []alert.Severity{alert.NoSeverity})
 
 // DueGroups asks tier by tier, so that each question is a range of the index and what is not yet due is not read.
 func (t *tx) DueGroups(limit int) ([]*ledger.Group, error) {

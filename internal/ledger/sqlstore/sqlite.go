@@ -103,9 +103,10 @@ func (d *sqliteDB) create() (err error) {
 	return nil
 }
 
-// ours lets an empty file pass, and a ledger, which is marked. It only reads: nothing of a file that is not ours is changed.
+// ours lets an empty file pass, and a ledger, which is marked. It only reads, so that a file that is not ours stays as it
+// is; but it may write, since a first start that was killed leaves a journal that has to be rolled back.
 func (d *sqliteDB) ours(ctx context.Context) (marked bool, err error) {
-	db, err := d.pool(ctx, "ro")
+	db, err := d.pool(ctx, "rw")
 	if err != nil {
 		return false, err
 	}

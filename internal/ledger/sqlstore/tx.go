@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -159,7 +160,9 @@ func upsert(table string, key []string, columns string) string {
 	names := strings.Split(columns, ", ")
 	var set []string
 	for _, name := range names {
-		set = append(set, name+" = excluded."+name)
+		if !slices.Contains(key, name) {
+			set = append(set, name+" = excluded."+name)
+		}
 	}
 	return fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s) ON CONFLICT (%s) DO UPDATE SET %s",
 		table, columns, "?"+strings.Repeat(", ?", len(names)-1), strings.Join(key, ", "), strings.Join(set, ", "))
