@@ -2,14 +2,9 @@ package escalationexporter
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"strconv"
 	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
@@ -24,8 +19,6 @@ const (
 	episodesPerUpdate = 1000
 	// longestWait bounds the time between two looks, should a clock be set back.
 	longestWait = time.Minute
-	// episodesPerPage is how many are read at a time at the start.
-	episodesPerPage = 5000
 )
 
 // rouse lets the reconciler look at once.
@@ -74,7 +67,7 @@ func (x *escalation) pass(ctx context.Context, groups *[]string, reclaim *bool) 
 	}
 	if *reclaim || x.afterOutage() {
 		*reclaim = true
-		if err := x.takeBack(write); err != nil {
+		if err := x.takeBack(ctx, write); err != nil {
 			return 0, err
 		}
 		*reclaim = false
@@ -215,153 +208,4 @@ func (x *escalation) expire(now time.Time, write func(func(ledger.Tx) error) err
 		x.obs.expired(losses)
 	}
 	return now, err
-}
-
-// leased is a delivery that this exporter has leased.
-type leased struct{ topic, destination string }
-
-// takeBack ends the leases of a former life of this exporter, and of an update whose answer was lost. Of a shared
-// ledger they may be somebody else's, and are left to run out.
-func (x *escalation) takeBack(write func(func(ledger.Tx) error) error) error {
-	if x.shared {
-		return nil
-	}
-	for {
-		n := 0
-		var stranded []leased
-		// An embedded ledger goes by its caller's clock: asked later, it shows what is leased until then.
-		later := time.Now().Add(leaseFor + time.Second)
-		err := x.ledger.View(context.Background(), later, func(tx ledger.Tx) error {
-			due, err := tx.DueDeliveries(1 << 20)
-			for _, d := range due {
-				if to := x.destinations[d.Destination]; to != nil && !to.knows(d.Topic) && !d.LeasedUntil.IsZero() {
-					stranded = append(stranded, leased{topic: d.Topic, destination: d.Destination})
-				}
-			}
-			return err
-		})
-		if err != nil || len(stranded) == 0 {
-			return err
-		}
-		for n < len(stranded) {
-			part := stranded[n:min(n+deliveriesPerUpdate, len(stranded))]
-			if err := write(func(tx ledger.Tx) error { return unlease(tx, part) }); err != nil {
-				return err
-			}
-			n += len(part)
-		}
-		return nil
-	}
-}
-
-// release ends the leases of what could not be sent before the shutdown.
-func (x *escalation) release(ctx context.Context, left []leased) {
-	for len(left) > 0 {
-		part := left[:min(deliveriesPerUpdate, len(left))]
-		left = left[len(part):]
-		if err := x.update(ctx, x.config.LedgerTimeout, func(tx ledger.Tx) error { return unlease(tx, part) }); err != nil {
-			return
-		}
-	}
-}
-
-func unlease(tx ledger.Tx, part []leased) error {
-	for _, l := range part {
-		d, err := tx.Delivery(l.topic, l.destination)
-		if errors.Is(err, ledger.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		d.LeasedUntil = time.Time{}
-		if err := tx.PutDelivery(d); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// settingPolicy keeps what the groups' due times were computed by.
-const settingPolicy = "escalation.policy"
-
-// load reads what is open into the view. It returns the groups that must be decided anew, because the policy is not
-// the one by which they were decided.
-func (x *escalation) load(ctx context.Context) (groups []string, err error) {
-	began := time.Now()
-	policy, err := fingerprint(x.config)
-	if err != nil {
-		return nil, err
-	}
-	x.view.pardon(began)
-	open, seen := true, map[string]bool{}
-	var before string
-	err = x.ledger.View(ctx, began, func(tx ledger.Tx) error {
-		if before, err = tx.Setting(settingPolicy); err != nil {
-			return err
-		}
-		text, err := tx.Setting(settingValidFor)
-		if err != nil {
-			return err
-		}
-		if longest, err := strconv.ParseInt(text, 10, 64); err == nil {
-			x.validFor.Store(max(longest, x.validFor.Load()))
-		}
-		for q := (ledger.Query{Open: &open, Limit: episodesPerPage}); ; {
-			page, err := tx.Episodes(q)
-			if err != nil {
-				return err
-			}
-			for _, e := range page {
-				x.view.load(e, began, time.Duration(x.validFor.Load()))
-				if e.GroupID != "" && !seen[e.GroupID] {
-					seen[e.GroupID] = true
-					groups = append(groups, e.GroupID)
-				}
-			}
-			if len(page) < episodesPerPage {
-				return nil
-			}
-			q.After = page[len(page)-1]
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	x.logger.Info("Escalation begins.", zap.Int("open_alerts", x.view.open), zap.Duration("took", time.Since(began)))
-	if before == policy {
-		return nil, nil
-	}
-	return groups, x.ledger.Update(ctx, began, func(tx ledger.Tx) error { return tx.PutSetting(settingPolicy, policy) })
-}
-
-// fingerprint changes with everything that decisions depend on.
-func fingerprint(c *Config) (string, error) {
-	text, err := json.Marshal(c.Spec)
-	if err != nil {
-		return "", err
-	}
-	h := fnv.New64a()
-	_, _ = h.Write(text)
-	return strconv.FormatUint(h.Sum64(), 16), nil
-}
-
-// makeDue has groups decided now.
-func makeDue(tx ledger.Tx, ids []string) error {
-	for _, id := range ids {
-		g, err := tx.Group(id)
-		if errors.Is(err, ledger.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if g.DueAt.IsZero() || g.DueAt.After(tx.Now()) {
-			g.DueAt = tx.Now()
-			if err := tx.PutGroup(g); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

@@ -1,0 +1,99 @@
+package escalationexporter
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/confmap/confmaptest"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/escalate"
+)
+
+// read reads one of testdata/config.yaml.
+func read(t *testing.T, name string) (*Config, error) {
+	t.Helper()
+	all, err := confmaptest.LoadConf(filepath.Join("testdata", "config.yaml"))
+	require.NoError(t, err)
+	conf, err := all.Sub(component.NewIDWithName(typ, name).String())
+	require.NoError(t, err)
+	config := NewFactory().CreateDefaultConfig().(*Config)
+	return config, conf.Unmarshal(config)
+}
+
+func TestDefaults(t *testing.T) {
+	config, err := read(t, "")
+	require.NoError(t, err)
+	require.NoError(t, confmap.Validate(config))
+	want := escalate.DefaultSpec()
+	want.Owners = map[string]escalate.OwnerSpec{"unowned": {Steps: []escalate.StepSpec{{Receivers: []string{"everyone"}}}}}
+	require.Equal(t, want, config.Spec)
+	require.Equal(t, component.MustNewID("alert_ledger"), config.Ledger)
+	require.Equal(t, time.Second, config.LedgerTimeout)
+}
+
+func TestFullConfiguration(t *testing.T) {
+	config, err := read(t, "full")
+	require.NoError(t, err)
+	require.NoError(t, confmap.Validate(config))
+	require.Equal(t, "alert_ledger/main", config.Ledger.String())
+	require.Equal(t, escalate.PagedSpec{Window: 30 * time.Second, RepeatInterval: 15 * time.Minute}, config.Tiers.Critical, "what is not given keeps its default")
+	require.Equal(t, []string{"owner", "alertname", "service"}, config.GroupBy, "a list replaces its default")
+	require.Len(t, config.Owners["inference-platform"].Steps, 3)
+}
+
+func TestWhatIsNotBuiltYetIsRefused(t *testing.T) {
+	config, err := read(t, "later")
+	require.NoError(t, err)
+	err = confmap.Validate(config)
+	require.Error(t, err)
+	for _, want := range []string{
+		"storage: not supported yet", "undeliverable_to: not supported yet", "watchdog: not supported yet",
+		"alertmanagers: not supported yet", "actions: not supported yet", "inhibit_rules: not supported yet",
+		"time_intervals: not supported yet", "owners.unowned.alert_budget: not supported yet",
+		"ledger_timeout: must be positive (got 0s)",
+		`owners.unowned.steps[0].receivers[0]: no receiver has this name (got "nobody")`,
+	} {
+		require.ErrorContains(t, err, want)
+	}
+}
+
+func TestUnknownKeysAreRefused(t *testing.T) {
+	for name, want := range map[string]string{
+		"unknown_tier": "urgent", "low_window": "window", "typo": "ownners",
+	} {
+		_, err := read(t, name)
+		require.ErrorContains(t, err, "invalid keys: "+want)
+	}
+	config, err := read(t, "bad_receiver")
+	require.NoError(t, err)
+	require.ErrorContains(t, confmap.Validate(config), "receivers[0] (everyone)")
+}
+
+// However the configuration is shown, nothing of Alertmanager's part is.
+func TestSecretsStayHidden(t *testing.T) {
+	config, err := read(t, "full")
+	require.NoError(t, err)
+	require.NoError(t, confmap.Validate(config))
+	asJSON, err := json.Marshal(config)
+	require.NoError(t, err)
+	conf := confmap.New()
+	require.NoError(t, conf.Marshal(config))
+	for name, shown := range map[string]string{
+		"%v": fmt.Sprintf("%v", config), "%+v": fmt.Sprintf("%+v", config), "%#v": fmt.Sprintf("%#v", config),
+		"%s": fmt.Sprintf("%s", config), "%+v of the value": fmt.Sprintf("%+v", *config), "JSON": string(asJSON),
+		"confmap": fmt.Sprint(conf.ToStringMap()),
+	} {
+		require.False(t, strings.Contains(shown, "s3cret"), "%s shows %s", name, shown)
+		require.Contains(t, shown, "inference-platform", "%s shows the rest", name)
+	}
+	broken, err := read(t, "bad_receiver")
+	require.NoError(t, err)
+	require.NotContains(t, confmap.Validate(broken).Error(), "s3cret")
+}

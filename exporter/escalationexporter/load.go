@@ -1,0 +1,101 @@
+package escalationexporter
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"hash/fnv"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
+)
+
+// episodesPerPage is how many episodes are read at a time at the start.
+const episodesPerPage = 5000
+
+// settingPolicy keeps what the groups' due times were computed by.
+const settingPolicy = "escalation.policy"
+
+// load reads what is open into the view. It returns the groups that must be decided anew, because the policy is not
+// the one by which they were decided.
+func (x *escalation) load(ctx context.Context) (groups []string, err error) {
+	began := time.Now()
+	policy, err := fingerprint(x.config)
+	if err != nil {
+		return nil, err
+	}
+	x.view.pardon(began)
+	open, seen := true, map[string]bool{}
+	var before string
+	err = x.ledger.View(ctx, began, func(tx ledger.Tx) error {
+		if before, err = tx.Setting(settingPolicy); err != nil {
+			return err
+		}
+		text, err := tx.Setting(settingValidFor)
+		if err != nil {
+			return err
+		}
+		if longest, err := strconv.ParseInt(text, 10, 64); err == nil {
+			x.validFor.Store(max(longest, x.validFor.Load()))
+		}
+		for q := (ledger.Query{Open: &open, Limit: episodesPerPage}); ; {
+			page, err := tx.Episodes(q)
+			if err != nil {
+				return err
+			}
+			for _, e := range page {
+				x.view.load(e, began, time.Duration(x.validFor.Load()))
+				if e.GroupID != "" && !seen[e.GroupID] {
+					seen[e.GroupID] = true
+					groups = append(groups, e.GroupID)
+				}
+			}
+			if len(page) < episodesPerPage {
+				return nil
+			}
+			q.After = page[len(page)-1]
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	x.logger.Info("Escalation begins.", zap.Int("open_alerts", x.view.open), zap.Duration("took", time.Since(began)))
+	if before == policy {
+		return nil, nil
+	}
+	return groups, x.ledger.Update(ctx, began, func(tx ledger.Tx) error { return tx.PutSetting(settingPolicy, policy) })
+}
+
+// fingerprint changes with everything that decisions depend on.
+func fingerprint(c *Config) (string, error) {
+	text, err := json.Marshal(c.Spec)
+	if err != nil {
+		return "", err
+	}
+	h := fnv.New64a()
+	_, _ = h.Write(text)
+	return strconv.FormatUint(h.Sum64(), 16), nil
+}
+
+// makeDue has groups decided now.
+func makeDue(tx ledger.Tx, ids []string) error {
+	for _, id := range ids {
+		g, err := tx.Group(id)
+		if errors.Is(err, ledger.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if g.DueAt.IsZero() || g.DueAt.After(tx.Now()) {
+			g.DueAt = tx.Now()
+			if err := tx.PutGroup(g); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
