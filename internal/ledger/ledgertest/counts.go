@@ -133,7 +133,7 @@ func tallies(t *testing.T, f *fixture) {
 	add(func(e *ledger.Episode) { e.NotifiedAt, e.Verdict = at(0), ledger.FalsePositive })
 	add(func(e *ledger.Episode) { e.NotifiedAt = at(0) })
 	add(func(e *ledger.Episode) { e.Verdict = ledger.Expected; e.EndedAt = at(9) })
-	add(func(e *ledger.Episode) {})
+	add(func(*ledger.Episode) {})
 	add(func(e *ledger.Episode) { e.Highest = alert.Critical })
 	add(func(e *ledger.Episode) { e.SourceMetric = "other" })
 	check := func(since time.Time, want ...ledger.Tally) {

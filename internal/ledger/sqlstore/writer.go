@@ -134,6 +134,9 @@ func (w *writer) serve(first *request, limit int) {
 	w.group = append(w.group[:0], member{request: first})
 	err := w.begin(false)
 	for i := 0; err == nil && i < len(w.group); i++ {
+		if w.group[i].err != nil {
+			continue // the group runs again, without it
+		}
 		var again bool
 		if again, err = w.run(i); again {
 			limit, i = len(w.group), -1
@@ -188,9 +191,6 @@ func (w *writer) restart(firm bool) error {
 // member's.
 func (w *writer) run(i int) (again bool, err error) {
 	m := &w.group[i]
-	if m.err != nil {
-		return false, nil
-	}
 	t := &tx{ctx: context.Background(), caller: m.ctx, now: m.now, session: w.session, ledger: w.ledger, writable: true}
 	failed := w.hand(m.request, t)
 	cause := failed // what the database said decides, however the function put it
