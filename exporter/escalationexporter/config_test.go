@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/confmaptest"
+	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/escalate"
 )
@@ -96,4 +97,12 @@ func TestSecretsStayHidden(t *testing.T) {
 	broken, err := read(t, "bad_receiver")
 	require.NoError(t, err)
 	require.NotContains(t, confmap.Validate(broken).Error(), "s3cret")
+}
+
+func set(pairs ...string) attribute.Set {
+	var attributes []attribute.KeyValue
+	for i := 0; i < len(pairs); i += 2 {
+		attributes = append(attributes, attribute.String(pairs[i], pairs[i+1]))
+	}
+	return attribute.NewSet(attributes...)
 }

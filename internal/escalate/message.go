@@ -56,7 +56,7 @@ func ordered(episodes []*ledger.Episode) []*ledger.Episode {
 			}
 			return 1
 		}
-		return cmp.Or(cmp.Compare(b.Severity, a.Severity), a.OpenedAt.Compare(b.OpenedAt), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(b.Severity, a.Severity), a.OpenedAt.Compare(b.OpenedAt), cmp.Compare(a.AlertID, b.AlertID), cmp.Compare(a.ID, b.ID))
 	})
 	return sorted
 }
