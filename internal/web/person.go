@@ -25,6 +25,7 @@ var nameAttributes = [...]string{"subject", "username"}
 // person returns who asks. by is the name that the caller gives; it counts only where nobody authenticates.
 func (s *Site) person(r *http.Request, by string) person {
 	if s.opts.Authenticator == "" {
+		by = strings.TrimSpace(by)
 		name := by
 		if name == "" {
 			name = calibrate.Local

@@ -89,8 +89,8 @@ func (c *calibration) start(ctx context.Context, extensions map[component.ID]com
 		c.work.Go(func() { m.run(run) })
 	}
 	if c.nextLogs != nil {
-		e := &exporter{ledger: l, next: c.nextLogs, obs: c.obs, health: h, logger: c.set.Logger, cursor: cursorName(c.set.ID)}
-		c.work.Go(func() { e.run(run) })
+		f := &follower{ledger: l, next: c.nextLogs, obs: c.obs, health: h, logger: c.set.Logger, cursor: cursorName(c.set.ID)}
+		c.work.Go(func() { f.run(run) })
 	}
 	return nil
 }

@@ -69,20 +69,20 @@ func (r *reader) seen() (calls, events int) {
 	return r.calls, len(r.took)
 }
 
-// exporting is an exporter under test.
-type exporting struct {
-	*exporter
+// following is a follower under test.
+type following struct {
+	*follower
 	*reader
 	statuses chan *componentstatus.Event
 	own      *componenttest.Telemetry
 }
 
-func newExporting(t testing.TB, l ledger.Ledger) *exporting {
+func newFollowing(t testing.TB, l ledger.Ledger) *following {
 	own := componenttest.NewTelemetry()
 	obs, err := newObsreport(settings(own))
 	require.NoError(t, err)
-	e := &exporting{reader: &reader{}, statuses: make(chan *componentstatus.Event, 10), own: own}
-	e.exporter = &exporter{
+	e := &following{reader: &reader{}, statuses: make(chan *componentstatus.Event, 10), own: own}
+	e.follower = &follower{
 		ledger: l, next: e.reader, obs: obs, logger: zap.NewNop(), cursor: cursorName(component.MustNewID("calibration")),
 		health: &health{logger: zap.NewNop(), report: func(s *componentstatus.Event) { e.statuses <- s }},
 	}
@@ -90,8 +90,8 @@ func newExporting(t testing.TB, l ledger.Ledger) *exporting {
 	return e
 }
 
-// running runs the exporter until the returned function is called.
-func (e *exporting) running() (stop func()) {
+// running runs the follower until the returned function is called.
+func (e *following) running() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { e.run(ctx); close(done) }()
@@ -125,7 +125,7 @@ func TestLogs(t *testing.T) {
 	})
 	step(func(tx ledger.Tx) error { return ledger.Resolve(tx, id, "anna", "drained \xff") })
 	step(func(tx ledger.Tx) error { return ledger.Judge(tx, id, ledger.TruePositive, "local/anna", "") })
-	e := newExporting(t, l)
+	e := newFollowing(t, l)
 	n, err := e.export(context.Background())
 	require.NoError(t, err)
 	require.Equal(t, 11, n)
@@ -195,7 +195,7 @@ func TestEventsFollowTheLedger(t *testing.T) {
 			}
 		}
 		happen(0, batchSize+7)
-		e := newExporting(t, l)
+		e := newFollowing(t, l)
 		stop := e.running()
 		synctest.Wait()
 		assert.Equal(t, want, e.took)
@@ -207,7 +207,7 @@ func TestEventsFollowTheLedger(t *testing.T) {
 		stop()
 		happen(2000, 2002)
 
-		again := newExporting(t, l)
+		again := newFollowing(t, l)
 		defer again.running()()
 		synctest.Wait()
 		assert.Equal(t, want[len(want)-2:], again.took)
@@ -219,7 +219,7 @@ func TestEventsFollowTheLedger(t *testing.T) {
 func TestEventsWaitForTheConsumer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := ledgertest.New(t)
-		e := newExporting(t, l)
+		e := newFollowing(t, l)
 		e.refuse(errors.New("the queue is full"))
 		defer e.running()()
 		id := fire(t, l, time.Now(), alert.Alert{ID: "a"})
@@ -253,7 +253,7 @@ func TestEventsWaitForTheConsumer(t *testing.T) {
 func TestEventsRefusedForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := ledgertest.New(t)
-		e := newExporting(t, l)
+		e := newFollowing(t, l)
 		e.refuse(consumererror.NewPermanent(errors.New("not for me")))
 		defer e.running()()
 		fire(t, l, time.Now(), alert.Alert{ID: "a"})
@@ -271,7 +271,7 @@ func TestEventsRefusedForGood(t *testing.T) {
 func TestEventsWhenTheLedgerFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &fragile{Ledger: ledgertest.New(t)}
-		e := newExporting(t, l)
+		e := newFollowing(t, l)
 		defer e.running()()
 		synctest.Wait()
 		fire(t, l, time.Now(), alert.Alert{ID: "a"})

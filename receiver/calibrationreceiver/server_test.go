@@ -263,7 +263,7 @@ func TestAuthentication(t *testing.T) {
 			assert.Contains(t, body, `"verdict_by":"`+c.person+`"`)
 			assert.NotContains(t, body, "bob")
 			// With authentication the page has whatever name it is reached by.
-			request, err := http.NewRequestWithContext(t.Context(), "GET", r.url("/"), http.NoBody)
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url("/"), http.NoBody)
 			require.NoError(t, err)
 			request.Host = "alerts.example.com"
 			request.Header.Set("Authorization", c.header)
@@ -282,7 +282,7 @@ func TestAuthentication(t *testing.T) {
 // Without authentication, a name that is not this machine's is refused: it may have been made to resolve to it.
 func TestRebinding(t *testing.T) {
 	r := newRig(t, newLedgerHost(t), "{}")
-	request, err := http.NewRequestWithContext(t.Context(), "GET", r.url("/"), http.NoBody)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url("/"), http.NoBody)
 	require.NoError(t, err)
 	request.Host = "evil.example"
 	resp, err := http.DefaultTransport.RoundTrip(request)
@@ -298,7 +298,7 @@ func TestSocket(t *testing.T) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}}
 	defer transport.CloseIdleConnections()
-	request, err := http.NewRequestWithContext(t.Context(), "GET", "http://alerts/api/v1/alerts", http.NoBody)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://alerts/api/v1/alerts", http.NoBody)
 	require.NoError(t, err)
 	resp, err := transport.RoundTrip(request)
 	require.NoError(t, err)

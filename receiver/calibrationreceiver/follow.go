@@ -27,9 +27,9 @@ const (
 	lastRetry  = 30 * time.Second
 )
 
-// exporter sends the ledger's events on as logs: in order, and each at least once, since the cursor moves only after the
+// follower sends the ledger's events on as logs: in order, and each at least once, since the cursor moves only after the
 // next consumer has taken them.
-type exporter struct {
+type follower struct {
 	ledger ledger.Ledger
 	next   consumer.Logs
 	obs    *obsreport
@@ -44,16 +44,16 @@ type exporter struct {
 // cursorName is where the ledger keeps the position: receivers with different names each export every event.
 func cursorName(id component.ID) string { return "events/" + id.String() }
 
-func (e *exporter) run(ctx context.Context) {
+func (f *follower) run(ctx context.Context) {
 	retry := backoff.NewExponentialBackOff()
 	retry.InitialInterval, retry.MaxInterval = firstRetry, lastRetry
 	for {
-		changed := e.ledger.Changed() // before reading: what is written meanwhile is not missed
-		n, err := e.export(ctx)
+		changed := f.ledger.Changed() // before reading: what is written meanwhile is not missed
+		n, err := f.export(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		e.health.set("Exporting alert events", err)
+		f.health.set("Exporting alert events", err)
 		wait := lookAgain
 		switch {
 		case err != nil:
@@ -74,39 +74,39 @@ func (e *exporter) run(ctx context.Context) {
 }
 
 // export sends the next batch and returns how many events it held.
-func (e *exporter) export(ctx context.Context) (int, error) {
-	if err := e.store(ctx); err != nil { // left over from the last batch
-		e.obs.batch(ledgerFailed)
+func (f *follower) export(ctx context.Context) (int, error) {
+	if err := f.store(ctx); err != nil { // left over from the last batch
+		f.obs.batch(ledgerFailed)
 		return 0, err
 	}
-	happenings, now, err := e.read(ctx)
+	happenings, now, err := f.read(ctx)
 	if err != nil {
-		e.obs.batch(ledgerFailed)
+		f.obs.batch(ledgerFailed)
 		return 0, err
 	}
 	if len(happenings) == 0 {
 		return 0, nil
 	}
-	op := e.obs.standard.StartLogsOp(ctx)
-	err = e.next.ConsumeLogs(op, logs(happenings, now))
-	e.obs.standard.EndLogsOp(op, metadata.Type.String(), len(happenings), err)
+	op := f.obs.standard.StartLogsOp(ctx)
+	err = f.next.ConsumeLogs(op, logs(happenings, now))
+	f.obs.standard.EndLogsOp(op, metadata.Type.String(), len(happenings), err)
 	how := exported
 	if err != nil {
 		how = refused
-		e.obs.batch(refused)
+		f.obs.batch(refused)
 		if !consumererror.IsPermanent(err) {
 			return 0, err
 		}
 		// It will not be taken however often it is sent, and what comes after it must not wait for ever.
-		e.logger.Error("The next consumer refused alert events for good; they are passed over",
+		f.logger.Error("The next consumer refused alert events for good; they are passed over",
 			zap.Int("events", len(happenings)), zap.Error(err))
 	} else {
-		e.obs.batch(exported)
+		f.obs.batch(exported)
 	}
-	e.obs.events(len(happenings), how)
-	e.taken = happenings[len(happenings)-1].Seq
-	if err := e.store(ctx); err != nil {
-		e.obs.batch(ledgerFailed)
+	f.obs.events(len(happenings), how)
+	f.taken = happenings[len(happenings)-1].Seq
+	if err := f.store(ctx); err != nil {
+		f.obs.batch(ledgerFailed)
 		return 0, err
 	}
 	return len(happenings), nil
@@ -119,17 +119,17 @@ type happening struct {
 }
 
 // read returns the events behind the cursor.
-func (e *exporter) read(ctx context.Context) (happenings []happening, now time.Time, err error) {
+func (f *follower) read(ctx context.Context) (happenings []happening, now time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	err = e.ledger.View(ctx, time.Now(), func(tx ledger.Tx) error {
+	err = f.ledger.View(ctx, time.Now(), func(tx ledger.Tx) error {
 		happenings, now = nil, tx.Now()
-		position, err := tx.Cursor(e.cursor)
+		position, err := tx.Cursor(f.cursor)
 		if err != nil {
 			return err
 		}
-		e.stored, e.taken = position, max(e.taken, position)
-		events, err := tx.EventsAfter(e.taken, batchSize)
+		f.stored, f.taken = position, max(f.taken, position)
+		events, err := tx.EventsAfter(f.taken, batchSize)
 		if err != nil {
 			return err
 		}
@@ -153,15 +153,15 @@ func (e *exporter) read(ctx context.Context) (happenings []happening, now time.T
 }
 
 // store moves the ledger's cursor to what was taken. Events are not sent again because this fails.
-func (e *exporter) store(ctx context.Context) error {
-	if e.taken <= e.stored {
+func (f *follower) store(ctx context.Context) error {
+	if f.taken <= f.stored {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	err := e.ledger.Update(ctx, time.Now(), func(tx ledger.Tx) error { return tx.PutCursor(e.cursor, e.taken) })
+	err := f.ledger.Update(ctx, time.Now(), func(tx ledger.Tx) error { return tx.PutCursor(f.cursor, f.taken) })
 	if err == nil {
-		e.stored = e.taken
+		f.stored = f.taken
 	}
 	return err
 }

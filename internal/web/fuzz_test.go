@@ -1,0 +1,59 @@
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// Whatever a program posts is either done or refused with a reason, and what is refused changes nothing.
+func FuzzPost(f *testing.F) {
+	for _, body := range []string{``, `{}`, `{"by":"anna","verdict":"expected"}`, `{"for":"1h"}`, `{"until":"2026-01-02T05:00:00Z"}`, `{"by":1}`, `[]`, `{"note":"\ud800"}`, "{\"by\":\"\xff\"}"} {
+		for i := range deeds {
+			f.Add(i, body)
+		}
+	}
+	f.Fuzz(func(t *testing.T, which int, body string) {
+		l := newTown(t)
+		id := l.record(firing("a", "R", 3, "o"))
+		s := newSite(t, l, nil)
+		before := len(l.events(id))
+		d := deeds[uint(which)%uint(len(deeds))]
+		w := postJSON(t, s, "/api/v1/alerts/"+id+"/"+d.name, body)
+		var answer map[string]any
+		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+			t.Fatalf("%d %q: %v", w.Code, w.Body, err)
+		}
+		switch {
+		case w.Code == http.StatusOK:
+			if len(l.events(id)) != before+1 {
+				t.Fatal("done, and no event")
+			}
+		case w.Code >= 400 && w.Code < 500:
+			if answer["error"] == "" || len(l.events(id)) != before {
+				t.Fatalf("refused with %v, events %v", answer, l.events(id))
+			}
+		default:
+			t.Fatalf("answered with %d", w.Code)
+		}
+	})
+}
+
+// However a form wants its sender sent on, it is to one of the two pages, on this site.
+func FuzzNextPage(f *testing.F) {
+	for _, back := range []string{"/", "/alerts/a1", "//x", "/\\x", "https://x", "/?owner=a", "/%2f/x", "/alerts/..", "\t//x"} {
+		f.Add(back)
+	}
+	f.Fuzz(func(t *testing.T, back string) {
+		next := nextPage(back, "verdict")
+		u, err := url.Parse(next)
+		if err != nil || u.Host != "" || u.Scheme != "" || strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n\t") {
+			t.Fatalf("%q leads to %q", back, next)
+		}
+		if u.Path != "/" && !isID(strings.TrimPrefix(u.Path, "/alerts/")) {
+			t.Fatalf("%q leads to %q", back, next)
+		}
+	})
+}
