@@ -3,6 +3,7 @@ package escalationexporter
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -75,6 +76,27 @@ func TestUnknownKeysAreRefused(t *testing.T) {
 	config, err := read(t, "bad_receiver")
 	require.NoError(t, err)
 	require.ErrorContains(t, confmap.Validate(config), "receivers[0] (everyone)")
+}
+
+// The configuration in the README is one that works, and says what the defaults are.
+func TestReadmeConfiguration(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	_, rest, _ := strings.Cut(string(text), "```yaml\n")
+	example, _, found := strings.Cut(rest, "```")
+	require.True(t, found)
+	retrieved, err := confmap.NewRetrievedFromYAML([]byte(example))
+	require.NoError(t, err)
+	all, err := retrieved.AsConf()
+	require.NoError(t, err)
+	conf, err := all.Sub("exporters::escalation")
+	require.NoError(t, err)
+	config := NewFactory().CreateDefaultConfig().(*Config)
+	require.NoError(t, conf.Unmarshal(config))
+	require.NoError(t, confmap.Validate(config))
+	want := escalate.DefaultSpec()
+	want.Owners = config.Owners
+	require.Equal(t, want, config.Spec)
 }
 
 // However the configuration is shown, nothing of Alertmanager's part is.

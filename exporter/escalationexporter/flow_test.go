@@ -1,12 +1,14 @@
 package escalationexporter
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/escalate"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
 )
 
@@ -266,4 +268,42 @@ func (r *rig) events(id string) []string {
 		return err
 	}))
 	return names
+}
+
+func TestSidecarDies(t *testing.T) {
+	play(t, func(t *testing.T, r *rig) {
+		const n = 1000
+		var all []alert.Alert
+		for i := range n {
+			all = append(all, r.judge(fmt.Sprint("a", i), alert.Firing, alert.Critical))
+		}
+		r.consume(all...)
+		r.people.take()
+		r.after(3 * time.Minute)
+		open := true
+		count := func(reason alert.Reason) (found int) {
+			require.NoError(t, r.ledger.View(t.Context(), time.Now(), func(tx ledger.Tx) error {
+				episodes, err := tx.Episodes(ledger.Query{Open: &open, Limit: 2 * n})
+				for _, e := range episodes {
+					if e.Reason == reason {
+						found++
+					}
+				}
+				return err
+			}))
+			return found
+		}
+		require.Equal(t, n, count(alert.ReasonNoData), "none resolves")
+		r.people.take()
+		r.after(time.Hour)
+		require.Zero(t, count(alert.ReasonNoData))
+		ends := 0
+		for _, m := range r.people.take() {
+			if !escalate.Firing(m.Message) {
+				ends++
+				require.Len(t, m.Alerts, n)
+			}
+		}
+		require.Equal(t, 2, ends, "one notice for each who was paged")
+	})
 }

@@ -47,6 +47,21 @@ var noon = time.Date(2026, 1, 12, 12, 0, 0, 0, time.UTC)
 
 func TestStories(t *testing.T) {
 	for name, script := range map[string]string{
+		"the example of the exporter's README": `
+			0s   fire gpu-1 high
+			9m   fire gpu-2 high
+			15m  => page oncall (step 1): window_passed
+			17m  fire gpu-3 high
+			20m  => update oncall (step 1): members_changed
+			30m  => page lead (step 2): not_acknowledged
+			40m  turn gpu-1 critical
+			40m  => page oncall (step 1): tier_rose
+			40m  => update lead (step 1): tier_rose
+			42m  acknowledge ada
+			50m  end gpu-2
+			55m  end gpu-1
+			58m  end gpu-3
+			58m  => end oncall, lead (step 1): ended`,
 		"critical is paged at once, and up the chain until the last": `
 			0s   fire a critical
 			0s   => page oncall (step 1): window_passed
