@@ -135,11 +135,11 @@ func (w *writer) serve(first *request, limit int) {
 	err := w.begin(false)
 	for i := 0; err == nil && i < len(w.group); i++ {
 		if w.group[i].err != nil {
-			continue // the group runs again, without it
+			continue // the group runs again, without it; who failed came last, so that nobody else joins
 		}
 		var again bool
 		if again, err = w.run(i); again {
-			limit, i = len(w.group), -1
+			i = -1
 			continue
 		}
 		if i == len(w.group)-1 && len(w.group) < limit {
