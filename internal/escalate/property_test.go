@@ -13,7 +13,7 @@ import (
 )
 
 // histories is how many random histories each property sees.
-const histories = "20000"
+const histories = "10000"
 
 func manyHistories(t *testing.T) {
 	t.Helper()
