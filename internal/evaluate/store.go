@@ -1,11 +1,13 @@
 package evaluate
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -73,6 +75,10 @@ type storedSeries struct {
 	NoData  bool                     `json:"n,omitempty"`
 }
 
+func (s storedSeries) compare(o storedSeries) int {
+	return cmp.Or(cmp.Compare(s.Stream, o.Stream), cmp.Compare(s.Group, o.Group), cmp.Compare(s.Rule, o.Rule))
+}
+
 // storedAlert is one alert: what was last said of it, and its series, none where it has ended.
 type storedAlert struct {
 	Said   alert.Alert    `json:"said"`
@@ -105,32 +111,44 @@ func (e *Evaluator) FiringShard(shard int) []byte {
 	return encode(stored)
 }
 
-// QuietShard encodes the rest of one shard (pending and tracked series): stored by snapshot.
-func (e *Evaluator) QuietShard(shard int) []byte {
+// QuietShards encodes the rest of n shards, from first on (pending and tracked series): stored by snapshot. Every series
+// is looked at for that, however few the shards are.
+func (e *Evaluator) QuietShards(first, n int) [][]byte {
+	stored := make([][]storedSeries, n)
 	e.mu.RLock()
-	defer e.mu.RUnlock()
-	var stored []storedSeries
 	for _, m := range e.metrics {
-		m.mu.Lock()
-		for hash, st := range m.streams {
-			if int(hash>>56) != shard {
+		m.quietSeries(stored, first)
+	}
+	e.mu.RUnlock()
+	parts := make([][]byte, n)
+	for i := range stored {
+		slices.SortFunc(stored[i], storedSeries.compare) // so that what has not changed reads the same
+		parts[i] = encode(stored[i])
+	}
+	return parts
+}
+
+// quietSeries adds what has to be stored of the metric's series that do not fire to the shards from first on.
+func (m *metricState) quietSeries(stored [][]storedSeries, first int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for hash, st := range m.streams {
+		i := int(hash>>56) - first
+		if i < 0 || i >= len(stored) {
+			continue
+		}
+		for slot := range st.series {
+			s := &st.series[slot]
+			if !s.seen() || s.live != nil && s.live.state() == alert.Firing {
 				continue
 			}
-			for i := range st.series {
-				s := &st.series[i]
-				if !s.seen() || s.live != nil && s.live.state() == alert.Firing {
-					continue
-				}
-				l := s.live
-				if l == nil {
-					l = &live{machine: newMachine(), stream: st, rule: m.rules[i]}
-				}
-				stored = append(stored, l.stored())
+			l := s.live
+			if l == nil {
+				l = &live{machine: newMachine(), stream: st, rule: m.rules[slot]}
 			}
+			stored[i] = append(stored[i], l.stored())
 		}
-		m.mu.Unlock()
 	}
-	return encode(stored)
 }
 
 // finite drops a value that JSON cannot carry; the series' own copy keeps its bits.
@@ -176,7 +194,7 @@ func (l *live) stored() storedSeries {
 	return out
 }
 
-// Restore loads what FiringShard and QuietShard stored, before the first Judge; nil parts are missing. loaded says that
+// Restore loads what FiringShard and QuietShards stored, before the first Judge; nil parts are missing. loaded says that
 // a stored state was found, even an empty one. now is the present start, asOf when the last snapshot was taken: the
 // time between does not count towards `for`. Parts that cannot be read are reported and passed over.
 func (e *Evaluator) Restore(firing, quiet [][]byte, loaded bool, asOf, now time.Time) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -23,11 +24,11 @@ const (
 	saveTimeout = time.Second
 	// writeTimeout is for storages that heed it, closeTimeout how long Shutdown waits for one that does not.
 	writeTimeout = 10 * time.Second
-	closeTimeout = 5 * time.Second
-	// snapshotEvery is how often everything that is not stored at once is stored, shard by shard.
+	closeTimeout = 15 * time.Second
+	// snapshotEvery is how often everything that is not stored at once is stored, in parts of so many shards: one about
+	// every second.
 	snapshotEvery = 30 * time.Second
-	// writeEvery is how many shards of the snapshot share a write: it happens about once a second.
-	writeEvery = 9
+	snapshotPart  = 8
 	// aliveEvery is how often it is written down that we are there: what lies between that and a start is downtime.
 	aliveEvery = 5 * time.Second
 )
@@ -53,18 +54,16 @@ type stateStore struct {
 	tell      *telemetry
 
 	mu      sync.Mutex
-	dirty   map[int]struct{}
+	dirty   map[int]struct{}        // shards of what fires, to be stored
+	quiet   map[int][]byte          // shards of the snapshot, to be stored
+	written [evaluate.Shards]uint64 // checksum of each shard of the snapshot as it is stored; 0 where that is not known
 	waiting []chan struct{}
 	failing bool
 
 	kick    chan struct{}
 	stopped chan struct{} // closed when the writing goroutine ends
 
-	// Of the writing goroutine.
-	snapshot []*storage.Operation    // part of the snapshot that goes with the next write
-	written  [evaluate.Shards]uint64 // checksum of each stored quiet shard; 0 where it is not known
-	next     int                     // shard of the snapshot that comes next
-	lastMeta time.Time
+	lastMeta time.Time // of the writing goroutine
 }
 
 func openStates(ctx context.Context, host component.Host, storageID, id component.ID, e *evaluate.Evaluator, logger *zap.Logger, tell *telemetry) (*stateStore, error) {
@@ -82,7 +81,7 @@ func openStates(ctx context.Context, host component.Host, storageID, id componen
 	}
 	return &stateStore{
 		client: client, evaluator: e, host: host, logger: logger, tell: tell,
-		dirty: map[int]struct{}{}, kick: make(chan struct{}, 1), stopped: make(chan struct{}),
+		dirty: map[int]struct{}{}, quiet: map[int][]byte{}, kick: make(chan struct{}, 1), stopped: make(chan struct{}),
 	}, nil
 }
 
@@ -126,10 +125,7 @@ func (s *stateStore) save(shards []int) {
 	done := make(chan struct{})
 	s.waiting = append(s.waiting, done)
 	s.mu.Unlock()
-	select {
-	case s.kick <- struct{}{}:
-	default: // a write is due already
-	}
+	s.wake()
 	timer := time.NewTimer(saveTimeout)
 	defer timer.Stop()
 	select {
@@ -140,33 +136,54 @@ func (s *stateStore) save(shards []int) {
 	}
 }
 
+// wake has a write start as soon as it can.
+func (s *stateStore) wake() {
+	select {
+	case s.kick <- struct{}{}:
+	default: // one is due already
+	}
+}
+
 // run is the writing goroutine.
 func (s *stateStore) run(ctx context.Context) {
 	defer close(s.stopped)
-	ticker := time.NewTicker(snapshotEvery / evaluate.Shards)
+	ticker := time.NewTicker(tickInterval)
 	defer ticker.Stop()
-	for n := 1; ; n++ {
+	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.kick:
-			s.write()
+		case <-ticker.C: // what could not be written is tried again
+		}
+		s.write()
+	}
+}
+
+// roll is the goroutine of the snapshot: not the writing one, which somebody may be waiting for.
+func (s *stateStore) roll(ctx context.Context) {
+	ticker := time.NewTicker(snapshotEvery * snapshotPart / evaluate.Shards)
+	defer ticker.Stop()
+	for first := 0; ; first = (first + snapshotPart) % evaluate.Shards {
+		select {
+		case <-ctx.Done():
+			return
 		case <-ticker.C:
-			s.snap(s.next)
-			s.next = (s.next + 1) % evaluate.Shards
-			if n%writeEvery == 0 {
-				s.write()
-			}
+			s.snap(first, snapshotPart)
 		}
 	}
 }
 
-// snap adds one shard to the next write, if it has changed.
-func (s *stateStore) snap(shard int) {
-	content := s.evaluator.QuietShard(shard)
-	if sum := xxhash.Sum64(content); s.written[shard] != sum {
-		s.written[shard] = sum
-		s.snapshot = append(s.snapshot, put(quietKey(shard), content))
+// snap has n shards of the snapshot written with the next write, as far as they have changed.
+func (s *stateStore) snap(first, n int) {
+	for i, content := range s.evaluator.QuietShards(first, n) {
+		sum := xxhash.Sum64(content)
+		s.mu.Lock()
+		if s.written[first+i] != sum {
+			s.written[first+i] = sum
+			s.quiet[first+i] = content
+		}
+		s.mu.Unlock()
 	}
 }
 
@@ -179,16 +196,18 @@ func put(key string, content []byte) *storage.Operation {
 
 // write stores what waits in one batch.
 func (s *stateStore) write() {
-	shards, waiting := s.due()
+	due := s.due()
 	defer func() {
-		for _, done := range waiting {
+		for _, done := range due.waiting {
 			close(done)
 		}
 	}()
-	ops := s.snapshot
-	s.snapshot = nil
-	for _, shard := range shards {
+	var ops []*storage.Operation
+	for _, shard := range slices.Sorted(maps.Keys(due.dirty)) {
 		ops = append(ops, put(firingKey(shard), s.evaluator.FiringShard(shard)))
+	}
+	for _, shard := range slices.Sorted(maps.Keys(due.quiet)) {
+		ops = append(ops, put(quietKey(shard), due.quiet[shard]))
 	}
 	now := time.Now()
 	if len(ops) == 0 && now.Sub(s.lastMeta) < aliveEvery {
@@ -202,8 +221,7 @@ func (s *stateStore) write() {
 	}
 	switch {
 	case err != nil:
-		s.written = [evaluate.Shards]uint64{}
-		s.again(shards)
+		s.again(due)
 		s.failed(err)
 	case time.Since(now) < saveTimeout:
 		s.lastMeta = now
@@ -211,25 +229,29 @@ func (s *stateStore) write() {
 	}
 }
 
-// due hands over the shards to be written and who waits for them.
-func (s *stateStore) due() (shards []int, waiting []chan struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for shard := range s.dirty {
-		shards = append(shards, shard)
-	}
-	clear(s.dirty)
-	waiting, s.waiting = s.waiting, nil
-	slices.Sort(shards)
-	return shards, waiting
+// batch is what one write stores, and who waits for it.
+type batch struct {
+	dirty   map[int]struct{}
+	quiet   map[int][]byte
+	waiting []chan struct{}
 }
 
-// again has shards written with the next write.
-func (s *stateStore) again(shards []int) {
+// due hands over what is to be written.
+func (s *stateStore) due() batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, shard := range shards {
-		s.dirty[shard] = struct{}{}
+	b := batch{dirty: s.dirty, quiet: s.quiet, waiting: s.waiting}
+	s.dirty, s.quiet, s.waiting = map[int]struct{}{}, map[int][]byte{}, nil
+	return b
+}
+
+// again has what could not be stored written another time: what fires with the next write, the snapshot in its turn.
+func (s *stateStore) again(b batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.Copy(s.dirty, b.dirty)
+	for shard := range b.quiet {
+		s.written[shard] = 0
 	}
 }
 
@@ -259,9 +281,7 @@ func (s *stateStore) recovered() {
 // close stores everything. The writing goroutine has ended.
 func (s *stateStore) close(ctx context.Context) error {
 	err := within(ctx, closeTimeout, func() {
-		for shard := range evaluate.Shards {
-			s.snap(shard)
-		}
+		s.snap(0, evaluate.Shards)
 		s.lastMeta = time.Time{}
 		s.write()
 	})

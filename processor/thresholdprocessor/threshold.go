@@ -74,6 +74,7 @@ func (t *threshold) Start(ctx context.Context, host component.Host) error {
 	t.stop = stop
 	if t.states != nil {
 		t.done.Go(func() { t.states.run(running) })
+		t.done.Go(func() { t.states.roll(running) })
 	}
 	t.done.Go(func() { t.run(running) })
 	return nil
