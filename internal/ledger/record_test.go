@@ -1,10 +1,12 @@
 package ledger_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
@@ -31,6 +33,33 @@ func TestRecordOpens(t *testing.T) {
 		Seq: 1, At: s.now, Name: alert.EventFired, EpisodeID: e.ID, Severity: alert.High, Owner: "o", Rule: "KVCacheNearlyFull",
 		Reason: "threshold",
 	}}, s.events(1))
+}
+
+func TestRecordIn(t *testing.T) {
+	s := newStory(t)
+	refused := errors.New("refused")
+	assigned := 0
+	record := func(assign func(*ledger.Episode) error) error {
+		return s.do(func(tx ledger.Tx) error {
+			s.alert.Time = s.alert.Time.Add(time.Second)
+			_, e, err := ledger.RecordIn(tx, &s.alert, assign)
+			if e != nil {
+				s.id = e.ID
+			}
+			return err
+		})
+	}
+	s.alert.Time = s.now
+	assert.ErrorIs(t, record(func(*ledger.Episode) error { return refused }), refused)
+	for range 2 {
+		require.NoError(t, record(func(e *ledger.Episode) error {
+			assigned++
+			e.GroupID = "group"
+			return nil
+		}))
+	}
+	assert.Equal(t, 1, assigned, "only a new episode is assigned, and the refused one left nothing")
+	assert.Equal(t, "group", s.episode().GroupID)
 }
 
 func TestRecordWithoutStart(t *testing.T) {
