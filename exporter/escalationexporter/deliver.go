@@ -107,6 +107,9 @@ func (x *escalation) pack(ctx context.Context, destination, topic string) (parce
 			return nil
 		}
 		g, err := tx.Group(topic)
+		if errors.Is(err, ledger.ErrNotFound) { // too old to be remembered
+			return errNothing
+		}
 		if err != nil {
 			return err
 		}

@@ -147,7 +147,10 @@ func (d *destination) finish(j *job, result sent) (turned bool, err error) {
 	case result.err == nil:
 		turned = d.failures > 0
 		d.failures = 0
-	case !result.permanent: // refusing one message does not mean that others are refused
+		if d.paused && d.pause.Stop() {
+			d.paused = false
+		}
+	case !result.permanent && !d.paused: // one message refused does not mean that others are; of several that fail together one counts
 		d.failures++
 		turned, err = d.failures == 1, result.err
 		d.rest(escalate.Backoff(d.failures, false, result.asked, d.jitter()))

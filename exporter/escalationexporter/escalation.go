@@ -210,7 +210,7 @@ func (x *escalation) take(ctx context.Context, transitions []alert.Alert) error 
 			return x.refuse(transitions)
 		}
 		part := transitions[:min(transitionsPerUpdate, len(transitions))]
-		if err := x.commit(ctx, part); err != nil {
+		if err := x.commit(ctx, x.config.LedgerTimeout, part); err != nil {
 			if !x.journal.add(transitions) {
 				return x.refuse(transitions)
 			}
@@ -232,9 +232,9 @@ func (x *escalation) refuse(transitions []alert.Alert) error {
 }
 
 // commit records transitions in one transaction and starts what follows from them.
-func (x *escalation) commit(ctx context.Context, transitions []alert.Alert) error {
+func (x *escalation) commit(ctx context.Context, timeout time.Duration, transitions []alert.Alert) error {
 	var done *recording
-	err := x.update(ctx, x.config.LedgerTimeout, func(tx ledger.Tx) (err error) {
+	err := x.update(ctx, timeout, func(tx ledger.Tx) (err error) {
 		done, err = x.record(tx, transitions)
 		return err
 	})

@@ -344,3 +344,42 @@ func without(names []string, name string) []string {
 	}
 	return rest
 }
+
+// Reads fail, writes would not: the outage is over when both work, with nothing to commit.
+func TestOutageEndsWithoutTraffic(t *testing.T) {
+	play(t, func(t *testing.T, r *rig) {
+		r.fires("a", alert.High)
+		r.ledger.set(errors.New("the disk is gone"))
+		r.after(20 * time.Minute)
+		require.True(t, r.x.ledgerDown())
+		r.ledger.set(nil)
+		r.after(time.Second)
+		require.False(t, r.x.ledgerDown())
+		r.expect("20m1s oncall/webhook[0] a high firing")
+	})
+}
+
+// A ledger that is merely slow loses nothing.
+func TestDrainOfASlowLedgerDiscardsNothing(t *testing.T) {
+	play(t, func(t *testing.T, r *rig) {
+		r.x.ledger = &late{Ledger: r.ledger, until: time.Now().Add(10 * time.Minute)}
+		r.fires("a", alert.Critical)
+		r.after(20 * time.Minute)
+		require.True(t, r.episode("a").Open())
+		require.Zero(t, r.x.journal.size())
+	})
+}
+
+// late answers no update in time, until a time.
+type late struct {
+	ledger.Ledger
+	until time.Time
+}
+
+func (l *late) Update(ctx context.Context, now time.Time, fn func(ledger.Tx) error) error {
+	if time.Now().Before(l.until) {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return l.Ledger.Update(ctx, now, fn)
+}

@@ -272,7 +272,7 @@ func (r *rig) events(id string) []string {
 
 func TestSidecarDies(t *testing.T) {
 	play(t, func(t *testing.T, r *rig) {
-		const n = 1000
+		const n = 300
 		var all []alert.Alert
 		for i := range n {
 			all = append(all, r.judge(fmt.Sprint("a", i), alert.Firing, alert.Critical))

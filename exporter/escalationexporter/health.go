@@ -2,6 +2,7 @@ package escalationexporter
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -76,13 +77,12 @@ func (x *escalation) drain(ctx context.Context) {
 		}
 		for size := transitionsPerUpdate; x.journal.size() > 0; {
 			part := x.journal.first(size)
-			err := x.commit(ctx, part)
+			err := x.commit(ctx, persistTimeout, part)
 			switch {
 			case err == nil:
 				x.journal.remove(len(part))
 				size = transitionsPerUpdate
-				continue
-			case x.unusable(ctx):
+			case errors.Is(err, context.DeadlineExceeded), x.unusable(ctx):
 				if !x.sleep(ctx, ledgerRetry) {
 					return
 				}
@@ -118,7 +118,7 @@ const kindDiscarded ledger.ChangeKind = "discarded"
 func (x *escalation) flush(ctx context.Context) {
 	for x.journal.size() > 0 && ctx.Err() == nil {
 		part := x.journal.first(transitionsPerUpdate)
-		if err := x.commit(ctx, part); err != nil {
+		if err := x.commit(ctx, x.config.LedgerTimeout, part); err != nil {
 			x.logger.Error("Transitions are lost with this shutdown, because the ledger does not take them.",
 				zap.Int("transitions", x.journal.size()), zap.Error(err))
 			return

@@ -65,6 +65,12 @@ func (x *escalation) pass(ctx context.Context, groups *[]string, reclaim *bool) 
 		}
 		return nil
 	}
+	if x.ledgerDown() {
+		if err := x.ledger.Healthy(ctx); err != nil { // that it can be read again does not mean that it can be written
+			return 0, err
+		}
+		x.ledgerWorks()
+	}
 	if *reclaim || x.afterOutage() {
 		*reclaim = true
 		if err := x.takeBack(ctx, write); err != nil {

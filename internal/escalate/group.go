@@ -1,6 +1,8 @@
 package escalate
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"maps"
 	"slices"
 	"strconv"
@@ -22,7 +24,10 @@ func (p *Policy) GroupLabels(e *ledger.Episode) map[string]string {
 	return labels
 }
 
-// GroupKey is the canonical form of group labels, as PromQL writes them.
+// longestKey bounds a key: what labels hold is the data's choice, and keys go out to pagers.
+const longestKey = 512
+
+// GroupKey is the canonical form of group labels, as PromQL writes them. A long one is cut and made unique by a hash.
 func GroupKey(labels map[string]string) string {
 	var b strings.Builder
 	b.WriteByte('{')
@@ -35,7 +40,12 @@ func GroupKey(labels map[string]string) string {
 		b.WriteString(strconv.Quote(labels[name]))
 	}
 	b.WriteByte('}')
-	return b.String()
+	if b.Len() <= longestKey {
+		return b.String()
+	}
+	hash := sha256.Sum256([]byte(b.String()))
+	tail := "…" + hex.EncodeToString(hash[:16])
+	return strings.ToValidUTF8(b.String()[:longestKey-len(tail)], "") + tail
 }
 
 // Open returns the group that a firing episode opens. Its id is the dedup key of everything that is sent about it.

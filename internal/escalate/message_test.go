@@ -1,8 +1,10 @@
 package escalate
 
 import (
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -139,6 +141,14 @@ func TestGroupLabels(t *testing.T) {
 	e := testEpisode()
 	e.Labels["instance"] = "a\"}\n"
 	require.Equal(t, `{instance="a\"}\n", owner="inference-platform"}`, GroupKey(p.GroupLabels(e)))
+}
+
+func TestLongGroupKeys(t *testing.T) {
+	long := strings.Repeat("ä", 10_000)
+	a, b := GroupKey(map[string]string{"owner": "x", "z": long + "a"}), GroupKey(map[string]string{"owner": "x", "z": long + "b"})
+	require.NotEqual(t, a, b)
+	require.LessOrEqual(t, len(a), 512)
+	require.True(t, utf8.ValidString(a))
 }
 
 func TestSequenceSaysUpToWhenIsTold(t *testing.T) {
