@@ -216,7 +216,7 @@ func TestABatchGoesOnAfterItsChangeIsStored(t *testing.T) {
 		}, func(alert.Problem) {})
 		return nil
 	}), kept)
-	const senders, each = 16, 20
+	const senders, each = 16, 60
 	var all sync.WaitGroup
 	for sender := range senders {
 		all.Go(func() {
