@@ -151,8 +151,20 @@ func (c *calibration) listen(ctx context.Context, extensions map[component.ID]co
 			zap.Stringer("address", address))
 	}
 	c.server, c.listener = server, listener
-	c.set.Logger.Info("The alerts' page is served", zap.Stringer("address", listener.Addr()))
+	c.set.Logger.Info("The alerts' page is served", zap.String("url", c.url(listener.Addr())))
 	return nil
+}
+
+// url is where a person on this machine finds the page.
+func (c *calibration) url(address net.Addr) string {
+	switch {
+	case address.Network() == "unix":
+		return "unix://" + address.String()
+	case c.config.HTTP.TLS.HasValue():
+		return "https://" + address.String() + "/"
+	default:
+		return "http://" + address.String() + "/"
+	}
 }
 
 // refuse answers what confighttp refuses before the site sees it. A browser asks for a password only if it is told to.
