@@ -117,7 +117,8 @@ type Group struct {
 	// Tier is the highest tier among the group's open episodes; at the end, the last one.
 	Tier     alert.Severity
 	OpenedAt time.Time
-	// TierSince is when Tier began to count for the window: OpenedAt, or the last rise.
+	// TierSince is when Tier began to count for the window: OpenedAt, or the last rise, or earlier where a rise must not
+	// postpone the first page.
 	TierSince time.Time
 	// PagedAt is when the first page fell due and was ordered. Zero: the window still runs.
 	PagedAt time.Time
@@ -125,7 +126,7 @@ type Group struct {
 	UpdatedAt time.Time
 	// Dirty is set when an episode joined, ended or changed tier since UpdatedAt: an update is owed.
 	Dirty bool
-	// Step is the number of steps taken since TierSince (0: none), StepAt when the last one was.
+	// Step is the number of the last step taken since TierSince (0: none), StepAt when it was taken or last repeated.
 	Step   int
 	StepAt time.Time
 	// Paged lists the receivers that have been ordered a page, in order: the end goes to each of them.
@@ -140,7 +141,8 @@ type Group struct {
 	DueAt time.Time
 	// NextStep says in words what falls due then, for the page: "page inference-lead (step 2)".
 	NextStep string
-	// Sequence counts the changes that destinations must be told; Delivery.Wanted refers to it.
+	// Sequence is the number of the last order, strictly rising: its time in nanoseconds. Delivery.Wanted and Sent refer
+	// to it.
 	Sequence int64
 }
 
