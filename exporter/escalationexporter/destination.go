@@ -77,12 +77,12 @@ type destination struct {
 	ctx      context.Context
 }
 
-// offer takes a delivery that is leased to this exporter. It reports whether it is new here.
-func (d *destination) offer(delivery *ledger.Delivery) bool {
+// offer takes a delivery that is leased to this exporter.
+func (d *destination) offer(delivery *ledger.Delivery) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.stopped {
-		return false
+		return
 	}
 	if j := d.known[delivery.Topic]; j != nil {
 		j.again = j.sending
@@ -90,13 +90,12 @@ func (d *destination) offer(delivery *ledger.Delivery) bool {
 			j.tier = int(delivery.Tier)
 			heap.Fix(&d.queue, j.place)
 		}
-		return false
+		return
 	}
 	j := &job{topic: delivery.Topic, tier: int(delivery.Tier), due: delivery.Due}
 	d.known[j.topic] = j
 	heap.Push(&d.queue, j)
 	d.pump()
-	return true
 }
 
 // knows reports whether a topic waits here or is on its way.

@@ -61,15 +61,14 @@ func (j *journal) first(n int) []alert.Alert {
 	return j.items[:min(n, len(j.items)):min(n, len(j.items))]
 }
 
-// remove removes the oldest n. It reports whether the journal is empty.
-func (j *journal) remove(n int) bool {
+// remove removes the oldest n.
+func (j *journal) remove(n int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.items = j.items[n:]
 	if len(j.items) == 0 {
 		j.items = nil // gives the memory of a long outage back
 	}
-	return len(j.items) == 0
 }
 
 func (j *journal) size() int {

@@ -17,6 +17,11 @@ const (
 	lossesPerUpdate     = 100
 	// episodesPerUpdate bounds the groups by their members: the one that passes it is the last.
 	episodesPerUpdate = 1000
+	// restPerEpisode is how long the reconciler rests after deciding groups of many members, longestRest at most: each
+	// change makes a group due, and ten thousand alerts that recover one after the other would have all of them read
+	// each time. Until then the changes add up.
+	restPerEpisode = 50 * time.Microsecond
+	longestRest    = time.Second
 	// longestWait bounds the time between two looks, should a clock be set back.
 	longestWait = time.Minute
 )
@@ -37,14 +42,17 @@ func (x *escalation) reconcile(ctx context.Context, groups []string) {
 	reclaim := true
 	for ctx.Err() == nil {
 		changed := x.ledger.Changed()
-		wait, err := x.pass(ctx, &groups, &reclaim)
+		wait, rest, err := x.pass(ctx, &groups, &reclaim)
 		if err != nil && ctx.Err() == nil {
 			if !errors.Is(err, errLooked) {
 				x.ledgerFailed(err)
 			}
-			changed, wait = nil, ledgerRetry
+			rest = ledgerRetry
 		}
-		timer.Reset(wait)
+		if rest > 0 && !x.sleep(ctx, rest) {
+			return
+		}
+		timer.Reset(max(wait-rest, 0))
 		select {
 		case <-ctx.Done():
 		case <-changed:
@@ -57,8 +65,9 @@ func (x *escalation) reconcile(ctx context.Context, groups []string) {
 // errLooked marks an error that update has already reported.
 var errLooked = errors.New("the ledger does not take an update")
 
-// pass does a bounded part of everything that is due, and returns how long nothing more will be.
-func (x *escalation) pass(ctx context.Context, groups *[]string, reclaim *bool) (wait time.Duration, err error) {
+// pass does a bounded part of everything that is due. It returns how long nothing more will be, and how long to rest
+// first, whatever is.
+func (x *escalation) pass(ctx context.Context, groups *[]string, reclaim *bool) (wait, rest time.Duration, err error) {
 	write := func(fn func(ledger.Tx) error) error {
 		if err := x.update(ctx, persistTimeout, fn); err != nil {
 			return fmt.Errorf("%w: %w", errLooked, err)
@@ -67,21 +76,21 @@ func (x *escalation) pass(ctx context.Context, groups *[]string, reclaim *bool) 
 	}
 	if x.ledgerDown() {
 		if err := x.ledger.Healthy(ctx); err != nil { // that it can be read again does not mean that it can be written
-			return 0, err
+			return 0, 0, err
 		}
 		x.ledgerWorks()
 	}
 	if *reclaim || x.afterOutage() {
 		*reclaim = true
 		if err := x.takeBack(ctx, write); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		*reclaim = false
 	}
 	more := false
 	if n := min(len(*groups), groupsPerUpdate); n > 0 {
 		if err := write(func(tx ledger.Tx) error { return makeDue(tx, (*groups)[:n]) }); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		*groups, more = (*groups)[n:], true
 	}
@@ -96,27 +105,31 @@ func (x *escalation) pass(ctx context.Context, groups *[]string, reclaim *bool) 
 		return err
 	})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	due := func(t time.Time) bool { return !t.IsZero() && !t.After(now) }
 	if due(groupDue) {
 		more = true
-		if err := x.decideDue(write); err != nil {
-			return 0, err
+		seen, err := x.decideDue(write)
+		if err != nil {
+			return 0, 0, err
+		}
+		if seen >= episodesPerUpdate {
+			rest = min(time.Duration(seen)*restPerEpisode, longestRest)
 		}
 	}
 	if due(deliveryDue) {
 		more = true
 		if err := x.claim(write); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 	}
 	lostDue, err := x.expire(now, write)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if more || due(lostDue) {
-		return 0, nil
+		return 0, rest, nil
 	}
 	wait = longestWait
 	for _, t := range []time.Time{groupDue, deliveryDue, lostDue} {
@@ -124,19 +137,18 @@ func (x *escalation) pass(ctx context.Context, groups *[]string, reclaim *bool) 
 			wait = min(wait, t.Sub(now))
 		}
 	}
-	return wait, nil
+	return wait, rest, nil
 }
 
-// decideDue decides groups that are due.
-func (x *escalation) decideDue(write func(func(ledger.Tx) error) error) error {
+// decideDue decides groups that are due. It returns how many episodes they have.
+func (x *escalation) decideDue(write func(func(ledger.Tx) error) error) (seen int, err error) {
 	var done *applied
-	err := write(func(tx ledger.Tx) error {
-		done = &applied{}
+	err = write(func(tx ledger.Tx) error {
+		done, seen = &applied{}, 0
 		due, err := tx.DueGroups(groupsPerUpdate)
 		if err != nil {
 			return err
 		}
-		seen := 0
 		for _, g := range due {
 			episodes, err := tx.GroupEpisodes(g.ID)
 			if err != nil {
@@ -154,7 +166,7 @@ func (x *escalation) decideDue(write func(func(ledger.Tx) error) error) error {
 	if err == nil {
 		x.dispatch(done)
 	}
-	return err
+	return seen, err
 }
 
 // claim leases deliveries that are due and hands them to their destinations. What a destination has already is leased

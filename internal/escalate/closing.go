@@ -17,7 +17,7 @@ func (c *choice) close() {
 	case len(g.Paged) > 0:
 		c.order(ledger.DeliverEnd, g.Paged, g.Step, ReasonEnded)
 	case g.Tier != alert.Low:
-		c.because(ReasonSelfHealing)
+		c.because(ReasonSelfResolved)
 	}
 	c.afterClose()
 }

@@ -12,23 +12,23 @@ type Reason string
 
 // Why something is sent.
 const (
-	ReasonWindow      Reason = "window_passed"           // the group's first page
-	ReasonRise        Reason = "tier_rose"               // the steps start anew
-	ReasonOwner       Reason = "owner_changed"           // the steps start anew, with the new owner
-	ReasonStep        Reason = "not_acknowledged"        // the next step
-	ReasonRepeat      Reason = "repeat_interval"         // the last step again
-	ReasonAckExpired  Reason = "acknowledgement_expired" // the last step again
-	ReasonWoke        Reason = "snooze_ended"            // the last step again
-	ReasonMembers     Reason = "members_changed"         // an update
-	ReasonHigherTier  Reason = "higher_tier_joined"      // an update at once
-	ReasonEnded       Reason = "ended"                   // the end
-	ReasonBatch       Reason = "batch_time"              // the daily digest
-	ReasonSelfHealing Reason = "self_resolved"           // nothing: it ended before its page
-	ReasonQuiet       Reason = "nothing_due"
-	ReasonCollecting  Reason = "collecting" // low waits for the batch
-	ReasonHeld        Reason = "acknowledged"
-	ReasonAsleep      Reason = "snoozed"
-	ReasonClosed      Reason = "closed"
+	ReasonWindow       Reason = "window_passed"           // the group's first page
+	ReasonRise         Reason = "tier_rose"               // the steps start anew
+	ReasonOwner        Reason = "owner_changed"           // the steps start anew, with the new owner
+	ReasonStep         Reason = "not_acknowledged"        // the next step
+	ReasonRepeat       Reason = "repeat_interval"         // the last step again
+	ReasonAckExpired   Reason = "acknowledgement_expired" // the last step again
+	ReasonWoke         Reason = "snooze_ended"            // the last step again
+	ReasonMembers      Reason = "members_changed"         // an update
+	ReasonHigherTier   Reason = "higher_tier_joined"      // an update at once
+	ReasonEnded        Reason = "ended"                   // the end
+	ReasonBatch        Reason = "batch_time"              // the daily digest
+	ReasonSelfResolved Reason = "self_resolved"           // nothing: it ended before its page
+	ReasonQuiet        Reason = "nothing_due"
+	ReasonCollecting   Reason = "collecting" // low waits for the batch
+	ReasonHeld         Reason = "acknowledged"
+	ReasonAsleep       Reason = "snoozed"
+	ReasonClosed       Reason = "closed"
 )
 
 // Order says that receivers must be told the group's state.
