@@ -20,10 +20,7 @@ const (
 // Tick does what time alone brings: absence, holds that run out, repetition. The shell calls it every second. It
 // reports whether there is something to Take.
 func (e *Evaluator) Tick(now time.Time) bool {
-	e.mu.Lock()
-	e.dropRetired(now)
-	e.mu.Unlock()
-
+	e.dropRetired()
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	elapsed := e.elapsed(now)
@@ -41,8 +38,17 @@ func (e *Evaluator) Tick(now time.Time) bool {
 	return e.queue.waiting()
 }
 
-// dropRetired lets go of rules whose alerts have nothing more to say.
-func (e *Evaluator) dropRetired(time.Time) {
+// dropRetired lets go of rules whose alerts have nothing more to say. Where there are none nobody is held up: who waits
+// to write keeps all readers waiting for the slowest of them.
+func (e *Evaluator) dropRetired() {
+	e.mu.RLock()
+	none := len(e.retired) == 0
+	e.mu.RUnlock()
+	if none {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	kept := e.retired[:0]
 	for _, r := range e.retired {
 		if len(r.alerts) > 0 {

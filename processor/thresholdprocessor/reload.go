@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -80,16 +81,27 @@ func newRuleSource(cfg *Config, logger *zap.Logger, tell *telemetry) (*ruleSourc
 
 // look reads a file. The checksum is that of the content, or of the error: a new error is news, too.
 func look(name string) ([]byte, checksum, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, sha256.Sum256([]byte("\x00" + err.Error())), err
-	}
-	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, largestLook))
+	content, err := read(name)
 	if err != nil {
 		return nil, sha256.Sum256([]byte("\x00" + err.Error())), err
 	}
 	return content, sha256.Sum256(content), nil
+}
+
+func read(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() { // a pipe would never end
+		return nil, fmt.Errorf("%s: must be a regular file (got %s)", name, info.Mode().Type())
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, largestLook))
 }
 
 // groups are those in force, with the next versions of some files in their place, and then the configuration's own.
