@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -169,11 +170,10 @@ type memory struct {
 	component.StartFunc
 	component.ShutdownFunc
 
-	mu     sync.Mutex
-	kept   map[string][]byte
-	err    error
-	hang   chan struct{} // writes wait until it is closed
-	writes int
+	mu   sync.Mutex
+	kept map[string][]byte
+	err  error
+	hang chan struct{} // what is asked meanwhile waits until it is closed
 }
 
 var memoryID = component.MustNewID("memory")
@@ -200,6 +200,18 @@ func (m *memory) set(err error, hang chan struct{}) {
 	m.err, m.hang = err, hang
 }
 
+// holds reports whether something is stored under keys that begin so.
+func (m *memory) holds(prefix string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key := range m.kept {
+		if strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
 func (m *memory) Batch(_ context.Context, ops ...*storage.Operation) error {
 	m.mu.Lock()
 	hang := m.hang
@@ -217,10 +229,8 @@ func (m *memory) Batch(_ context.Context, ops ...*storage.Operation) error {
 		case storage.Get:
 			op.Value = slices.Clone(m.kept[op.Key])
 		case storage.Set:
-			m.writes++
 			m.kept[op.Key] = slices.Clone(op.Value)
 		case storage.Delete:
-			m.writes++
 			delete(m.kept, op.Key)
 		}
 	}

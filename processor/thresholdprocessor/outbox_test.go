@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -111,6 +112,40 @@ func TestPermanentRefusalIsCounted(t *testing.T) {
 	})
 }
 
+// A call is never larger than a gRPC receiver takes by default, and a next consumer that takes the states but has one
+// behind it that refuses for ever gets the newer ones as well.
+func TestStatesBehindRefusedOnesAreOffered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tell, err := newTelemetry(componenttest.NewNopTelemetrySettings())
+		require.NoError(t, err)
+		offered := map[string]bool{}
+		out := &sink{}
+		out.refuseWith(func(md pmetric.Metrics) error {
+			assert.Less(t, (&pmetric.ProtoMarshaler{}).MetricsSize(md), 4<<20)
+			alert.Read(md, func(a alert.Alert) { offered[a.ID] = true }, func(p alert.Problem) { t.Error(p) })
+			return errors.New("one of two is down")
+		})
+		o := newOutbox(out, tell, zap.NewNop())
+		const states = 9_000 // some 10 MB
+		for i := range states {
+			o.push([]evaluate.Emission{{Alert: alert.Alert{
+				ID: fmt.Sprint(i), Rule: "r", Severity: alert.High, State: alert.Firing, Time: time.Now(), Response: strings.Repeat("x", 1000),
+			}}})
+		}
+		o.flush(context.Background(), true)
+		assert.Less(t, len(offered), states/2, "as long as it may be a passing failure they wait for their turn")
+		time.Sleep(bypassAfter)
+		o.flush(context.Background(), true)
+		assert.Len(t, offered, states)
+		assert.Equal(t, states, o.size(), "refused is refused: they are sent again")
+
+		out.refuseWith(nil)
+		o.flush(context.Background(), true)
+		assert.Zero(t, o.size())
+		assert.Len(t, out.states(t), states)
+	})
+}
+
 // Several consumers' errors come joined. While one of them may still take the states they are kept.
 func TestPermanent(t *testing.T) {
 	gone, later := consumererror.NewPermanent(errors.New("gone")), errors.New("later")
@@ -151,6 +186,32 @@ func TestOutboxIsBounded(t *testing.T) {
 
 	o.flush(context.Background(), true)
 	assert.Zero(t, o.size())
+
+	// A change is never let go for a later one: each is an event for whoever reads them.
+	for range outboxRoom {
+		o.push([]evaluate.Emission{emission(1, false), emission(1, true)})
+	}
+	assert.GreaterOrEqual(t, o.size(), outboxRoom)
+	changed := 0
+	for _, e := range o.waiting {
+		if !e.Repeated {
+			changed++
+		}
+	}
+	assert.Equal(t, outboxRoom, changed)
+}
+
+// What waits when the Collector stops is offered once more.
+func TestShutdownSendsWhatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &sink{}
+		out.refuseWith(func(pmetric.Metrics) error { return errors.New("full") })
+		p := run(t, storedConfig(), out, newMemory().known(time.Now()))
+		require.Error(t, p.ConsumeMetrics(context.Background(), kv(time.Now(), 0.95)))
+		out.refuseWith(nil)
+		require.NoError(t, p.Shutdown(context.Background()))
+		assert.Equal(t, []string{"firing high threshold"}, out.story(t))
+	})
 }
 
 // Batches at the same time, under -race: every alert fires once, is said in the order of its times, and nothing is lost.

@@ -68,6 +68,23 @@ func TestKillLosesNothingThatFires(t *testing.T) {
 	})
 }
 
+// What fires is in the storage before anybody hears of it, and before its batch goes on.
+func TestStoredBeforeItIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept, out := newMemory().known(time.Now()), &sink{}
+		p := run(t, storedConfig(), out, kept)
+		calls := 0
+		out.refuseWith(func(pmetric.Metrics) error {
+			calls++
+			assert.True(t, kept.holds("v1/firing/"), "call %d", calls)
+			return nil
+		})
+		require.NoError(t, p.ConsumeMetrics(context.Background(), kv(time.Now(), 0.95)))
+		assert.Equal(t, 2, calls, "the state, and the batch")
+		require.NoError(t, p.Shutdown(context.Background()))
+	})
+}
+
 // The kill may come after the end was stored and before it was accepted: the next run says it.
 func TestKillLosesNoEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
