@@ -92,16 +92,17 @@ func (s *syncBuffer) String() string {
 // settings are what configurations of these tests are made of.
 type settings struct {
 	dir                                      string
-	health, grpc, http, page, sink, pager    string
+	health, grpc, http, page, self           string
+	sink, pager                              string
 	rules                                    string
 	scrape                                   []string
 	tiers, owners, processor, extraReceivers string
 }
 
 func newSettings(t testing.TB) *settings {
-	p := freePorts(t, 4)
+	p := freePorts(t, 5)
 	return &settings{
-		dir: t.TempDir(), health: p[0], grpc: p[1], http: p[2], page: p[3],
+		dir: t.TempDir(), health: p[0], grpc: p[1], http: p[2], page: p[3], self: p[4],
 		tiers:  `{critical: {window: 0s}, high: {window: 0s}, medium: {window: 1h}}`,
 		owners: `{platform: {steps: [{receivers: [oncall]}, {after: 1h, receivers: [lead]}]}, unowned: {steps: [{receivers: [oncall]}]}}`,
 	}
@@ -165,12 +166,12 @@ exporters:
         webhook_configs: [{url: %s/lead}]
 service:
   extensions: [health_check, file_storage, alert_ledger]
-  telemetry: {metrics: {level: none}, logs: {level: info}}
+  telemetry: {metrics: {readers: [{pull: {exporter: {prometheus: {host: %s, port: %s}}}}]}}
   pipelines:
     metrics: {receivers: %s, processors: [threshold], exporters: [otlp_http/sink, escalation]}
     metrics/calibration: {receivers: [calibration], exporters: [otlp_http/sink]}
     logs: {receivers: [calibration], exporters: [otlp_http/sink]}
-`, s.rules, s.processor, s.sink, s.page, s.tiers, s.owners, s.pager, s.pager, receivers)
+`, s.rules, s.processor, s.sink, s.page, s.tiers, s.owners, s.pager, s.pager, host(s.self), port(s.self), receivers)
 	return b.String()
 }
 
