@@ -175,6 +175,21 @@ func TestRuleMovesBetweenFiles(t *testing.T) {
 	}
 }
 
+// A file that waits for another one is refused once, whatever else changes meanwhile.
+func TestWaitingFileIsRefusedOnce(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "a.yaml", ruleAbove("Full", 0.9))
+	write(t, dir, "c.yaml", ruleAbove("Other", 2))
+	follow(t, dir, func(f *folder) {
+		f.write("b.yaml", ruleAbove("Full", 0.9))
+		f.pass()
+		f.reloads(map[string]int64{"refused": 1})
+		f.write("c.yaml", ruleAbove("Other", 3))
+		f.pass()
+		f.reloads(map[string]int64{"refused": 1, "accepted": 1})
+	})
+}
+
 func TestRenamedFile(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "a.yaml", ruleAbove("Full", 0.9))

@@ -252,6 +252,30 @@ func TestSlowStorageIsShared(t *testing.T) {
 	assert.Len(t, out.states(t), 100)
 }
 
+// A storage that answers too late every time is one that fails: only the first batch waits for it.
+func TestLateStorageHoldsOneBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := &sink{}
+		kept := &slow{memory: newMemory().known(time.Now())}
+		p := run(t, storedConfig(), out, kept)
+		kept.takes = saveTimeout + 500*time.Millisecond
+		for i := range 5 {
+			start := time.Now()
+			require.NoError(t, p.ConsumeMetrics(context.Background(), kvOf(i, 0.95)))
+			want := time.Duration(0)
+			if i == 0 {
+				want = saveTimeout
+			}
+			assert.Equal(t, want, time.Since(start), "batch %d", i)
+			time.Sleep(7 * time.Second)
+			synctest.Wait()
+		}
+		require.NoError(t, p.Shutdown(context.Background()))
+		assert.Len(t, out.states(t), 5)
+		assert.True(t, kept.holds("v1/firing/"), "late is stored all the same")
+	})
+}
+
 // together sends batches at the same time, each with an alert of its own.
 func together(t *testing.T, n int, p *threshold, limit time.Duration) {
 	var all sync.WaitGroup
