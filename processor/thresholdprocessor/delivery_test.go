@@ -161,6 +161,35 @@ func TestOneThatRefusesDoesNotBlindTheOthers(t *testing.T) {
 	})
 }
 
+// A call that is refused again and again (and not for good) keeps its place; what is behind it goes out.
+func TestWhatIsRefusedKeepsItsPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var taken []string
+		refused := "0@1"
+		o := outboxTo(t, taker(func(_ context.Context, md pmetric.Metrics) error {
+			if slices.Contains(said(md), refused) {
+				return errors.New("not this one")
+			}
+			taken = append(taken, said(md)...)
+			return nil
+		}))
+		for n := range 4 {
+			e := change(0, n+1)
+			e.Response = strings.Repeat("x", callSize)
+			o.push([]evaluate.Emission{e})
+		}
+		for end := time.Now().Add(bypassAfter + 2*time.Second); time.Now().Before(end); time.Sleep(tickInterval) {
+			o.flush(context.Background(), true)
+		}
+		require.Equal(t, []string{"0@2", "0@3", "0@4"}, taken)
+		require.Equal(t, 1, o.size())
+		refused = ""
+		o.flush(context.Background(), true)
+		require.Equal(t, []string{"0@2", "0@3", "0@4", "0@1"}, taken)
+		require.Zero(t, o.size())
+	})
+}
+
 // States belong to no client: they go out without the metadata of whose batch happens to come along, and a client that
 // goes away takes none with it.
 func TestStatesBelongToNoClient(t *testing.T) {
