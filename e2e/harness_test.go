@@ -126,8 +126,8 @@ func (s *settings) whole() string {
 	fmt.Fprintf(&b, `
 extensions:
   health_check: {endpoint: %s}
-  file_storage: {directory: %s, fsync: true}
-  alert_ledger: {datasource: %s}
+  file_storage: {directory: %q, fsync: true}
+  alert_ledger: {datasource: %q}
 receivers:
   otlp: {protocols: {grpc: {endpoint: %s}, http: {endpoint: %s}}}
   calibration:
@@ -146,7 +146,7 @@ receivers:
 	fmt.Fprintf(&b, `
 processors:
   threshold:
-    rule_files: [%s]
+    rule_files: [%q]
     storage: file_storage
     resend_interval: 2s
 %s
@@ -448,8 +448,8 @@ type episode struct {
 	ID, Rule, Severity, Owner, State, Verdict, Outcome string
 	Labels                                             map[string]string
 	Acknowledgement                                    *struct{ By string }
-	AcknowledgedBy                                     string `json:"acknowledged_by"`
-	EndedAt                                            string `json:"ended_at"`
+	AcknowledgedBy                                     string    `json:"acknowledged_by"`
+	NotifiedAt                                         time.Time `json:"notified_at"`
 	Value, Threshold                                   float64
 }
 

@@ -183,7 +183,8 @@ func TestRealModelServers(t *testing.T) {
 	eventually(t, "five alerts fire", func() bool { return len(s.alerts(t, "?open=true")) == opened })
 	eventually(t, "vLLM's is paged", func() bool { return people.told("VLLMCacheFull", "firing") == 1 })
 	eventually(t, "SGLang's is paged", func() bool { return people.told("SGLangCacheFull", "firing") == 1 })
-	eventually(t, "Triton's are paged", func() bool { return people.told("TritonPending", "firing") >= 2 })
+	eventually(t, "Triton's two are paged", func() bool { return len(people.paged("TritonPending")) == 2 })
+	assert.Empty(t, people.paged("GPUClockLow"), "its window is open")
 
 	page := find(people.all(), "VLLMCacheFull")
 	assert.Equal(t, "oncall", page.Receiver)

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,6 +30,8 @@ func TestWrongConfigurationsAreRefused(t *testing.T) {
 		rules string
 		spoil func(config string) string
 		want  []string
+		// startOnly marks what a configuration by itself does not tell.
+		startOnly bool
 	}{
 		"clear on the wrong side": {
 			rules: "groups: [{name: g, rules: [{alert: A, metric: m, tiers: {high: {above: 1, clear: 2}}}]}]",
@@ -45,6 +48,14 @@ func TestWrongConfigurationsAreRefused(t *testing.T) {
 		"duplicate rule": {
 			rules: "groups: [{name: g, rules: [{alert: A, metric: m, tiers: {high: {above: 1}}}, {alert: A, metric: m, tiers: {high: {above: 2}}}]}]",
 			want:  []string{"rules.yaml:1:", "groups[0].rules[1]"},
+		},
+		"a PromQL rule, which comes later": {
+			rules: "groups: [{name: g, rules: [{alert: A, expr: up == 0}]}]",
+			want:  []string{"rules.yaml:1:", "groups[0].rules[0].expr", "not supported yet"},
+		},
+		"a rollback, which comes later": {
+			rules: "groups: [{name: g, rules: [{alert: A, metric: m, tiers: {critical: {above: 1}}, rollback: {above: 2}}]}]",
+			want:  []string{"rules.yaml:1:", "groups[0].rules[0].rollback", "not supported yet"},
 		},
 		"not YAML": {rules: "groups: [", want: []string{"rules.yaml"}},
 		"no such rule file": {
@@ -72,6 +83,32 @@ func TestWrongConfigurationsAreRefused(t *testing.T) {
 			},
 			want: []string{"receivers[1]", "lead"},
 		},
+		"a key of the exporter that there is not": {
+			rules: kvRule, spoil: func(c string) string { return replace(c, "group_interval: 1s", "group_intervall: 1s") },
+			want: []string{"escalation", "group_intervall"},
+		},
+		"a ledger that there is not": {
+			rules: kvRule, spoil: func(c string) string {
+				return replace(c, "extensions: [health_check, file_storage, alert_ledger]", "extensions: [health_check, file_storage]")
+			},
+			want: []string{"alert_ledger"}, startOnly: true,
+		},
+		"PostgreSQL, which comes later": {
+			rules: kvRule, spoil: func(c string) string { return replace(c, "alert_ledger: {", "alert_ledger: {driver: postgres, ") },
+			want: []string{"alert_ledger", "driver", "not supported yet"},
+		},
+		"Alertmanager as a peer, which comes later": {
+			rules: kvRule, spoil: func(c string) string {
+				return replace(c, "group_interval: 1s", `alertmanagers: ["http://localhost:9093"]`)
+			},
+			want: []string{"alertmanagers", "not supported yet"},
+		},
+		"pagers' webhooks, which come later": {
+			rules: kvRule, spoil: func(c string) string {
+				return replace(c, "collection_interval: 1s", "webhooks: {alertmanager: {token: secret}}")
+			},
+			want: []string{"webhooks", "not supported yet"},
+		},
 		"page open to the world without authentication": {
 			rules: kvRule, spoil: func(c string) string {
 				return replace(c, "\n    http: {endpoint: 127.0.0.1", "\n    http: {endpoint: 0.0.0.0")
@@ -89,7 +126,13 @@ func TestWrongConfigurationsAreRefused(t *testing.T) {
 			file := filepath.Join(s.dir, "config.yaml")
 			require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
 			for _, args := range [][]string{{"validate", "--config", file}, {"--config", file}} {
-				out, err := exec.Command(bin, args...).CombinedOutput()
+				if c.startOnly && args[0] == "validate" {
+					continue
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), patience) // it runs for ever where nothing is found
+				out, err := exec.CommandContext(ctx, bin, args...).CombinedOutput()
+				require.NoError(t, ctx.Err(), "the collector started")
+				cancel()
 				require.Error(t, err, args)
 				for _, want := range c.want {
 					assert.Contains(t, string(out), want)
@@ -111,4 +154,6 @@ func TestARuleFileThatTurnsBad(t *testing.T) {
 	s.write(t, "rules.yaml", replace(kvRule, "above: 0.98", "above: 0.97"))
 	eventually(t, "the mended file is taken", func() bool { return strings.Contains(c.log.String(), "has changed and is in force") })
 	assert.Equal(t, 1, strings.Count(c.log.String(), "A rule file is refused"), "said once")
+	assert.InDelta(t, 1, s.own(t, "otelcol_processor_threshold_reloads", `result="refused"`), 0, "and counted")
+	assert.InDelta(t, 1, s.own(t, "otelcol_processor_threshold_reloads", `result="accepted"`), 0)
 }
