@@ -72,3 +72,21 @@ func TestConcurrentBatches(t *testing.T) {
 	require.Equal(t, open, known)
 	require.NoError(t, x.shutdown(context.Background()))
 }
+
+func TestFloodsAreRecordedMostUrgentFirst(t *testing.T) {
+	judged := func(id string, severity alert.Severity, state alert.State) alert.Alert {
+		return alert.Alert{ID: id, Severity: severity, State: state}
+	}
+	flood := []alert.Alert{
+		judged("a", alert.Medium, alert.Firing), judged("b", alert.Critical, alert.Inactive), judged("c", alert.High, alert.Inactive),
+		judged("b", alert.Critical, alert.Firing), judged("d", alert.Critical, alert.Firing), judged("a", alert.High, alert.Firing),
+	}
+	urgentFirst(flood)
+	var got []string
+	for _, a := range flood {
+		got = append(got, a.ID+" "+a.State.String()+" "+a.Severity.String())
+	}
+	require.Equal(t, []string{
+		"b inactive critical", "b firing critical", "d firing critical", "a firing medium", "a firing high", "c inactive high",
+	}, got)
+}

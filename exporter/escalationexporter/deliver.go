@@ -127,20 +127,13 @@ func (x *escalation) pack(ctx context.Context, destination, topic string) (parce
 	return p, err
 }
 
-// worthSending reports whether the far side has something to learn. What has ended before it was told of is no news,
-// except in a digest, which reports what happened. While something is open, if only snoozed, nothing is told that the
-// far side would take for the end.
+// worthSending reports whether the far side has something to learn. While something is open, if only snoozed, nothing is
+// sent that it would take for the end.
 func (p *parcel) worthSending() bool {
-	switch {
-	case len(p.message.Alerts) == 0:
-		return false
-	case escalate.Firing(p.message):
+	if escalate.Firing(p.message) {
 		return true
-	case p.open || !p.resolved:
-		return false
-	default:
-		return p.delivery.SentFiring || p.delivery.Kind == ledger.DeliverDigest
 	}
+	return len(p.message.Alerts) > 0 && p.resolved && !p.open
 }
 
 // accepted writes down that a message has arrived. While the ledger does not take it the delivery stays here, so that
@@ -172,9 +165,8 @@ func (x *escalation) accepted(ctx context.Context, p parcel) {
 				return err
 			}
 			now.Sent, now.SentFiring = max(now.Sent, p.reflects), firing
-			now.Wanted = max(now.Wanted, now.Sent)
 			now.Attempts, now.LastError = 0, ""
-			if now.Wanted == now.Sent {
+			if now.Wanted <= now.Sent {
 				now.LeasedUntil = time.Time{}
 			}
 			return tx.PutDelivery(now)

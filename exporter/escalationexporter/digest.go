@@ -1,6 +1,7 @@
 package escalationexporter
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -76,10 +77,9 @@ func (x *escalation) orderDigest(tx ledger.Tx, id string, kind ledger.DeliveryKi
 				Wanted: escalate.Sequence(0, tx.Now()),
 			}
 			if before, err := tx.Delivery(id, to.Name); err == nil {
-				if kind == ledger.DeliverEnd && before.Wanted > before.Sent && before.Kind == ledger.DeliverDigest {
-					continue // it has not gone out yet, and will tell of the end
-				}
 				d.Wanted = escalate.Sequence(before.Wanted, tx.Now())
+			} else if !errors.Is(err, ledger.ErrNotFound) {
+				return err
 			}
 			if err := x.want(tx, d, due, done); err != nil {
 				return err

@@ -189,6 +189,75 @@ func (p pickyTx) PutEpisode(e *ledger.Episode) error {
 	return p.Tx.PutEpisode(e)
 }
 
+// What is ordered while a message is on its way follows it at once, and never overtakes it.
+func TestNewsWhileAMessageIsOnItsWay(t *testing.T) {
+	play(t, func(_ *testing.T, r *rig) {
+		r.people.answers("oncall/webhook[0]", func(context.Context, notify.Message) error {
+			time.Sleep(10 * time.Second)
+			return nil
+		})
+		r.consume(r.judge("a", alert.Firing, alert.Critical))
+		r.after(5 * time.Second)
+		r.recovers("a")
+		r.after(15 * time.Second)
+		r.expect("10s oncall/webhook[0] a critical firing", "20s oncall/webhook[0] a critical resolved")
+	})
+}
+
+// A destination that comes back while all that is open is snoozed hears nothing that it would take for the end.
+func TestNothingIsToldOfASleepingGroup(t *testing.T) {
+	play(t, func(t *testing.T, r *rig) {
+		r.fires("a", alert.Critical)
+		r.expect("0s oncall/webhook[0] a critical firing")
+		r.people.answers("oncall/webhook[0]", failing(false, 0))
+		r.after(time.Minute)
+		r.fires("b", alert.Critical)
+		r.consume(r.judge("a", alert.Firing, alert.Critical))
+		r.after(3 * time.Minute)
+		r.consume(r.judge("a", alert.Firing, alert.Critical), r.judge("b", alert.Firing, alert.Critical))
+		r.after(2 * time.Minute) // an update fell due, and cannot be delivered
+		require.NotEmpty(t, r.delivery("a").LastError)
+		r.recovers("a")
+		r.does("b", func(tx ledger.Tx, e string) error {
+			return ledger.Snooze(tx, e, time.Now().Add(time.Hour), "ada", "")
+		})
+		r.people.answers("oncall/webhook[0]", nil)
+		r.stays(59*time.Minute, "b", alert.Critical)
+		r.expect()
+		r.stays(time.Minute, "b", alert.Critical)
+		r.expect("1h6m0s oncall/webhook[0] b critical firing, a critical resolved")
+	})
+}
+
+// What could not be delivered as a page is one when it gets through, whatever was ordered since.
+func TestALatePageIsAPage(t *testing.T) {
+	play(t, func(t *testing.T, r *rig) {
+		r.people.answers("oncall/webhook[0]", failing(false, 0))
+		r.fires("a", alert.Critical)
+		r.after(time.Minute)
+		r.fires("b", alert.Critical)
+		r.consume(r.judge("a", alert.Firing, alert.Critical))
+		r.after(3 * time.Minute)
+		r.consume(r.judge("a", alert.Firing, alert.Critical), r.judge("b", alert.Firing, alert.Critical))
+		r.after(2 * time.Minute)
+		r.people.answers("oncall/webhook[0]", nil)
+		r.after(2 * time.Minute)
+		require.Len(t, r.people.take(), 1)
+		e := r.episode("b")
+		var kinds []string
+		require.NoError(t, r.ledger.View(t.Context(), time.Now(), func(tx ledger.Tx) error {
+			events, err := tx.EpisodeEvents(e.ID)
+			for _, event := range events {
+				if event.Name == alert.EventPaged {
+					kinds = append(kinds, event.Reason)
+				}
+			}
+			return err
+		}))
+		require.Equal(t, []string{"page"}, kinds)
+	})
+}
+
 // The ledger commits, and its answer comes too late.
 func TestSlowLedger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -101,7 +101,10 @@ func TestSnoozeAndResolveByAPerson(t *testing.T) {
 		r.does("a", func(tx ledger.Tx, e string) error { return ledger.Resolve(tx, e, "ada", "") })
 		r.expect("1h0m0s oncall/webhook[0] a critical resolved")
 		ended := r.episode("a")
-		r.stays(time.Hour, "a", alert.Critical) // its evaluator goes on
+		r.stays(time.Minute, "a", alert.Critical) // its evaluator goes on
+		before := r.ledger.updates
+		r.stays(59*time.Minute, "a", alert.Critical)
+		require.Equal(t, before, r.ledger.updates, "the ledger is not asked each time")
 		r.expect()
 		require.Equal(t, ended.ID, r.episode("a").ID)
 		r.consume(r.judge("a", alert.Firing, alert.Critical, func(a *alert.Alert) { a.Start = time.Now() }))
@@ -201,6 +204,21 @@ func TestLostEvaluator(t *testing.T) {
 	})
 }
 
+func TestLostStaysLostOverARestart(t *testing.T) {
+	play(t, func(t *testing.T, r *rig) {
+		r.fires("a", alert.Critical)
+		r.after(3 * time.Minute)
+		require.Equal(t, alert.ReasonNoData, r.episode("a").Reason)
+		r.kill()
+		r.after(7 * time.Minute)
+		r.begin()
+		r.after(53*time.Minute - time.Second)
+		require.True(t, r.episode("a").Open())
+		r.after(time.Second)
+		require.False(t, r.episode("a").Open())
+	})
+}
+
 func TestPendingKeepsAnOpenAlertAlive(t *testing.T) {
 	play(t, func(t *testing.T, r *rig) {
 		r.fires("a", alert.High)
@@ -245,6 +263,12 @@ func TestDailyDigest(t *testing.T) {
 		require.Equal(t, sent[0].Key, end[0].Key)
 		require.Contains(t, end[0].describe(r.start), "a low resolved")
 		require.NotContains(t, end[0].describe(r.start), "firing")
+
+		r.consume(low("e")())
+		r.keepAlive(24*time.Hour, low("e"))
+		next := r.people.take()
+		require.Len(t, next, 1)
+		require.NotEqual(t, sent[0].Key, next[0].Key, "what comes after its end is another digest")
 	})
 }
 

@@ -299,8 +299,9 @@ func (p *people) Close() {}
 // shaky is a ledger that can be made to fail.
 type shaky struct {
 	ledger.Ledger
-	mu  sync.Mutex
-	err error
+	mu      sync.Mutex
+	err     error
+	updates int
 }
 
 func (s *shaky) set(err error) {
@@ -316,6 +317,9 @@ func (s *shaky) failure() error {
 }
 
 func (s *shaky) Update(ctx context.Context, now time.Time, fn func(ledger.Tx) error) error {
+	s.mu.Lock()
+	s.updates++
+	s.mu.Unlock()
 	if err := s.failure(); err != nil {
 		return err
 	}
