@@ -35,13 +35,13 @@ run: $(COLLECTOR) ## the demo: model server, collector, pager; MODEL_SERVER=host
 	$(GO) run ./examples/demo/run $(COLLECTOR)
 
 .PHONY: test
-test: $(COLLECTOR) ## the whole test suite, end to end included
-	$(GO) test $(UNIT)
-	$(GO) test -count=1 ./e2e
+test: $(COLLECTOR) ## the whole test suite, end to end included; what is skipped is said at the end
+	@GO='$(GO)' ./.ci/test $(UNIT)
+	@GO='$(GO)' ./.ci/test -count=1 ./e2e
 
 .PHONY: e2e
 e2e: $(COLLECTOR) ## the end-to-end tests alone, with their figures
-	$(GO) test -count=1 -v ./e2e
+	@GO='$(GO)' ./.ci/test -count=1 ./e2e
 
 .PHONY: race
 race: ## the unit tests under the race detector

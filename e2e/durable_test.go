@@ -107,7 +107,7 @@ func TestLatencyOfACriticalPage(t *testing.T) {
 	}
 	slices.Sort(took)
 	p50, p99 := took[len(took)/2], took[len(took)*99/100]
-	fmt.Printf("breach by OTLP to accepted page, %d critical alerts, SQLite with fsync: p50 %.1f ms, p99 %.1f ms (targets: 10, 25)\n",
+	figures("breach by OTLP to accepted page, %d critical alerts, SQLite with fsync: p50 %.1f ms, p99 %.1f ms (targets: 10, 25)",
 		alerts, float64(p50)/1e6, float64(p99)/1e6)
 	assert.Less(t, p50, 250*time.Millisecond, "only a gross failure fails here: the figure is the result")
 }

@@ -52,6 +52,9 @@ func lacking(t testing.TB, format string, args ...any) {
 	t.Skip(text)
 }
 
+// figures prints what a test has measured; `make test` shows it where the test passes, too.
+func figures(format string, args ...any) { fmt.Printf("==> "+format+"\n", args...) }
+
 // shared returns a path below the directory of real samples that lies beside the checkout.
 func shared(t testing.TB, parts ...string) string {
 	path := filepath.Join(append([]string{"..", "..", "shared", "testdata"}, parts...)...)

@@ -264,7 +264,7 @@ func TestRealModelServers(t *testing.T) {
 	})
 	assert.Zero(t, wrong, "points tagged wrongly")
 	assert.Greater(t, tagged, opened)
-	fmt.Printf("real model servers: %d alerts fired, %d points tagged, %d pages, outcomes %v\n",
+	figures("real model servers: %d alerts fired, %d points tagged, %d pages, outcomes %v",
 		opened+1, tagged, len(people.all()), out.latest("alert.episodes", "alert.outcome"))
 }
 
@@ -422,7 +422,7 @@ func TestRealOTLPPassesThroughUntouched(t *testing.T) {
 	steadily(t, "and nothing new fires", time.Second, func() bool {
 		return len(s.alerts(t, "")) == len(streams) && len(people.all()) == pages
 	})
-	fmt.Printf("real OTLP: %d batches, %d points tagged, %d alerts\n", len(recording), tagged, len(streams))
+	figures("real OTLP: %d batches, %d points tagged, %d alerts", len(recording), tagged, len(streams))
 }
 
 // passed returns the batches that came out, without tags and without ours, and how many points were tagged.
