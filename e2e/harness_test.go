@@ -94,12 +94,12 @@ func (s *syncBuffer) String() string {
 
 // settings are what configurations of these tests are made of.
 type settings struct {
-	dir                                      string
-	health, grpc, http, page, self           string
-	sink, pager                              string
-	rules                                    string
-	scrape                                   []string
-	tiers, owners, processor, extraReceivers string
+	dir                            string
+	health, grpc, http, page, self string
+	sink, pager                    string
+	rules                          string
+	scrape                         []string
+	tiers, owners                  string
 }
 
 func newSettings(t testing.TB) *settings {
@@ -152,7 +152,6 @@ processors:
     rule_files: [%q]
     storage: file_storage
     resend_interval: 2s
-%s
 exporters:
   otlp_http/sink: {endpoint: %s, compression: none, sending_queue: {enabled: false}, retry_on_failure: {enabled: false}}
   escalation:
@@ -174,7 +173,7 @@ service:
     metrics: {receivers: %s, processors: [threshold], exporters: [otlp_http/sink, escalation]}
     metrics/calibration: {receivers: [calibration], exporters: [otlp_http/sink]}
     logs: {receivers: [calibration], exporters: [otlp_http/sink]}
-`, s.rules, s.processor, s.sink, s.page, s.tiers, s.owners, s.pager, s.pager, host(s.self), port(s.self), receivers)
+`, s.rules, s.sink, s.page, s.tiers, s.owners, s.pager, s.pager, host(s.self), port(s.self), receivers)
 	return b.String()
 }
 
