@@ -42,7 +42,7 @@ func TestReceiverIsDownForHalfAnHour(t *testing.T) {
 		for _, m := range r.people.take() {
 			require.Equal(t, "lead/webhook[0]", m.destination, "the chain goes on")
 		}
-		require.Less(t, r.people.tries["oncall/webhook[0]"], 20*60, "retries are spaced")
+		require.Less(t, r.people.tries["oncall/webhook[0]"], 50, "it is tried with one message at a time, ever more seldom")
 		for i := range 5 { // these recover before anybody could be told
 			r.consume(r.judge(fmt.Sprint("a", i), alert.Inactive, alert.Critical, func(a *alert.Alert) { a.Rule = a.ID }))
 		}
@@ -72,6 +72,21 @@ func TestReceiverRefuses(t *testing.T) {
 		r.people.answers("oncall/webhook[0]", nil)
 		r.after(time.Second)
 		r.expect("10m0s oncall/webhook[0] a critical firing")
+	})
+}
+
+func TestOneRefusedMessageHoldsUpNoOther(t *testing.T) {
+	play(t, func(t *testing.T, r *rig) {
+		r.people.answers("oncall/webhook[0]", func(ctx context.Context, m notify.Message) error {
+			if m.GroupLabels["alertname"] == "Refused" {
+				return failing(true, 0)(ctx, m)
+			}
+			return nil
+		})
+		r.consume(r.judge("a", alert.Firing, alert.Critical, func(a *alert.Alert) { a.Rule = "Refused" }))
+		r.fires("b", alert.Critical)
+		r.expect("0s oncall/webhook[0] b critical firing")
+		require.Contains(t, r.delivery("a").LastError, "500")
 	})
 }
 

@@ -105,11 +105,30 @@ func TestSnoozeAndResolveByAPerson(t *testing.T) {
 		before := r.ledger.updates
 		r.stays(59*time.Minute, "a", alert.Critical)
 		require.Equal(t, before, r.ledger.updates, "the ledger is not asked each time")
+		r.finish()
+		r.begin() // knows nothing of what has ended
+		r.stays(time.Minute, "a", alert.Critical)
+		before = r.ledger.updates
+		r.stays(59*time.Minute, "a", alert.Critical)
+		require.Equal(t, before, r.ledger.updates, "nor after a restart")
 		r.expect()
 		require.Equal(t, ended.ID, r.episode("a").ID)
 		r.consume(r.judge("a", alert.Firing, alert.Critical, func(a *alert.Alert) { a.Start = time.Now() }))
 		require.NotEqual(t, ended.ID, r.episode("a").ID, "a later start is another breach")
-		r.expect("2h0m0s oncall/webhook[0] a critical firing")
+		r.expect("3h0m0s oncall/webhook[0] a critical firing")
+	})
+}
+
+// A judgement that comes late, behind the end, must not make the next ones look like repetitions of what has ended.
+func TestLateJudgementBehindTheEnd(t *testing.T) {
+	play(t, func(t *testing.T, r *rig) {
+		r.fires("a", alert.High)
+		late := r.judge("a", alert.Firing, alert.High)
+		r.recovers("a")
+		r.consume(late)
+		require.False(t, r.episode("a").Open())
+		r.fires("a", alert.High) // with the same start
+		require.True(t, r.episode("a").Open())
 	})
 }
 

@@ -212,6 +212,19 @@ func TestStories(t *testing.T) {
 			1h5m => repeat oncall (step 1): snooze_ended
 			1h20m => page lead (step 2): not_acknowledged
 			1h21m look`,
+		"snoozed the moment that it was paged": `
+			0s   fire a critical
+			0s   => page oncall (step 1): window_passed
+			0s   snooze a 1h
+			1h   => repeat oncall (step 1): snooze_ended
+			1h1m look`,
+		"a group that went out in a digest stays with its owner": `
+			0s   fire a low
+			20h  => digest oncall of inference-platform: batch_time
+			21h  give a quiet
+			22h  fire b low quiet
+			44h  => digest oncall of inference-platform: batch_time
+			45h  look`,
 		"a snooze of one does not hold back the others": `
 			0s   fire a critical
 			0s   => page oncall (step 1): window_passed
