@@ -50,7 +50,8 @@ func TestConcurrentBatches(t *testing.T) {
 		})
 	}
 	work.Wait()
-	require.Zero(t, x.journal.size())
+	// On a loaded machine a commit may take longer than ledger_timeout: then the journal has the rest.
+	require.Eventually(t, func() bool { return x.journal.size() == 0 }, time.Minute, 10*time.Millisecond)
 	open := 1
 	for s := range senders {
 		for id, state := range last[s] {
