@@ -26,17 +26,9 @@ groups:
         owner: platform
 `
 
-func start(t *testing.T, rules string) (*settings, *collector, *pager, *sink) {
-	s := newSettings(t)
-	out, people := newSink(t), newPager(t)
-	s.sink, s.pager = out.URL, people.URL
-	s.rules = s.write(t, "rules.yaml", rules)
-	return s, nil, people, out
-}
-
 // Killed between breach and page, while the window is open: the page goes out after the restart, once.
 func TestKilledBetweenBreachAndPage(t *testing.T) {
-	s, _, people, _ := start(t, kvRule)
+	s, people, _ := prepare(t, kvRule)
 	s.tiers = `{critical: {window: 0s}, high: {window: 4s}}`
 	c := launch(t, s.dir, s.health, s.whole())
 	s.sendHTTP(t, gauge("kv.slow", "llama", 0.95))
@@ -50,7 +42,7 @@ func TestKilledBetweenBreachAndPage(t *testing.T) {
 
 // Killed while the pager is down: the page that was due goes out after the restart.
 func TestKilledWhileThePagerIsDown(t *testing.T) {
-	s, _, people, _ := start(t, kvRule)
+	s, people, _ := prepare(t, kvRule)
 	people.down = true
 	c := launch(t, s.dir, s.health, s.whole())
 	s.sendHTTP(t, gauge("kv", "llama", 0.99))
@@ -66,7 +58,7 @@ func TestKilledWhileThePagerIsDown(t *testing.T) {
 
 // Killed between page and acknowledgement: no page twice, the alert is still there to be acknowledged, and its end is told.
 func TestKilledBetweenPageAndAcknowledgement(t *testing.T) {
-	s, _, people, _ := start(t, kvRule)
+	s, people, _ := prepare(t, kvRule)
 	c := launch(t, s.dir, s.health, s.whole())
 	s.sendHTTP(t, gauge("kv", "llama", 0.99))
 	eventually(t, "the page", func() bool { return people.told("KVCacheNearlyFull", "firing") == 1 })
@@ -90,7 +82,7 @@ func TestKilledBetweenPageAndAcknowledgement(t *testing.T) {
 // From a breach that arrives by OTLP to the accepted page: 200 alerts, one after the other.
 func TestLatencyOfACriticalPage(t *testing.T) {
 	const alerts = 200
-	s, _, people, _ := start(t, kvRule)
+	s, people, _ := prepare(t, kvRule)
 	s.owners = `{platform: {steps: [{receivers: [oncall]}]}, unowned: {steps: [{receivers: [oncall]}]}}`
 	config := s.whole()
 	launch(t, s.dir, s.health, replace(config, "group_by: [owner, alertname]", "group_by: [owner, alertname, model_name]"))

@@ -30,18 +30,7 @@ func TestTheExamplesRun(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	run := func(example, health string) *collector {
-		c := &collector{t: t, config: filepath.Join("..", "examples", example), health: health, log: &syncBuffer{}}
-		c.start()
-		t.Cleanup(func() {
-			c.stop()
-			if t.Failed() {
-				t.Logf("%s:\n%s", example, tail(c.log.String(), 30))
-			}
-		})
-		return c
-	}
-	run("gateway.yaml", p[4])
+	run(t, filepath.Join("..", "examples", "gateway.yaml"), p[4])
 	t.Setenv("DATA_DIR", t.TempDir())
 	for name, value := range map[string]string{
 		"GATEWAY_ENDPOINT": p[0], "GATEWAY_INSECURE": "true", "MODEL_SERVER": server.address(), "HOSTNAME": "replica-1",
@@ -49,7 +38,7 @@ func TestTheExamplesRun(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	run("sidecar.yaml", p[10])
+	run(t, filepath.Join("..", "examples", "sidecar.yaml"), p[10])
 
 	eventually(t, "the model server's metrics come out of the gateway", func() bool {
 		resp, err := http.Get("http://" + p[5] + "/metrics")

@@ -22,7 +22,7 @@ func TestThePageInABrowser(t *testing.T) {
 	if browser == "" {
 		lacking(t, "there is no Chromium: install it to have the page tested")
 	}
-	s, _, people, _ := start(t, kvRule)
+	s, people, _ := prepare(t, kvRule)
 	launch(t, s.dir, s.health, s.whole())
 	s.sendHTTP(t, gauge("kv", "llama", 0.99))
 	eventually(t, "the page", func() bool { return people.told("KVCacheNearlyFull", "firing") == 1 })

@@ -1,103 +1,16 @@
 package e2e
 
 import (
-	"bufio"
-	"bytes"
-	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"regexp"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
 )
-
-// exposition serves a real server's metrics over HTTP, with some values moved.
-type exposition struct {
-	*httptest.Server
-	text string
-	mu   sync.Mutex
-	move map[string]string // series as it stands in the text, without its value -> value
-}
-
-func serve(t testing.TB, text string) *exposition {
-	e := &exposition{text: text, move: map[string]string{}}
-	e.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
-		_, _ = io.WriteString(w, e.render())
-	}))
-	t.Cleanup(e.Close)
-	return e
-}
-
-func (e *exposition) address() string { return strings.TrimPrefix(e.URL, "http://") }
-
-func (e *exposition) set(series, value string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.move[series] = value
-}
-
-func (e *exposition) render() string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var out strings.Builder
-	moved := map[string]bool{}
-	for line := range strings.Lines(e.text) {
-		series, _, ok := cutLast(strings.TrimRight(line, "\n"))
-		if v, move := e.move[series]; ok && move {
-			moved[series] = true
-			line = series + " " + v + "\n"
-		}
-		out.WriteString(line)
-	}
-	for series := range e.move {
-		if !moved[series] {
-			panic("the exposition has no series " + series)
-		}
-	}
-	return out.String()
-}
-
-func cutLast(line string) (before, after string, ok bool) {
-	i := strings.LastIndex(line, " ")
-	if i < 0 || strings.HasPrefix(line, "#") {
-		return "", "", false
-	}
-	return line[:i], line[i+1:], true
-}
-
-// read reads a sample; from a readme only the lines that are metrics are taken, each series once.
-func read(t testing.TB, parts ...string) string {
-	content, err := os.ReadFile(shared(t, append([]string{"metrics-text"}, parts...)...))
-	require.NoError(t, err)
-	line := regexp.MustCompile(`^(# (TYPE|HELP) .*|[a-zA-Z_:][a-zA-Z0-9_:]*(\{.*\})? [-+0-9.eE]+(nan|inf|NaN|Inf)?)$`)
-	var out strings.Builder
-	seen := map[string]bool{}
-	for l := range strings.Lines(string(content)) {
-		l = strings.TrimRight(l, "\n")
-		key := l
-		if series, _, ok := cutLast(l); ok {
-			key = series
-		}
-		// A label without a value is none: the readme has the same series with and without.
-		if line.MatchString(l) && !seen[key] && !strings.Contains(l, `=""`) {
-			seen[key] = true
-			out.WriteString(l + "\n")
-		}
-	}
-	return out.String()
-}
 
 const serverRules = `
 groups:
@@ -145,7 +58,7 @@ groups:
 // The expositions of vLLM, SGLang, Triton and DCGM are scraped, and real OTLP comes in by gRPC and HTTP: exactly what
 // crosses a threshold fires, is tagged, paged, acknowledged and ended, and measured.
 func TestRealModelServers(t *testing.T) {
-	s, _, people, out := start(t, strings.ReplaceAll(serverRules, "%s", "0.99"))
+	s, people, out := prepare(t, strings.ReplaceAll(serverRules, "%s", "0.99"))
 	vllm := serve(t, read(t, "vllm-0.5-kubeai.prom"))
 	sglang := serve(t, read(t, "sglang-0.4-docs.prom"))
 	triton := serve(t, read(t, "triton-datadog-fixture-part.prom"))
@@ -295,172 +208,4 @@ func breaches(metric string, p pmetric.NumberDataPoint) bool {
 		return v > 0.99 && state.AsString() == "used"
 	}
 	return false
-}
-
-func find(pages []page, alertname string) page {
-	for _, p := range pages {
-		for _, a := range p.Alerts {
-			if a.Labels["alertname"] == alertname {
-				return p
-			}
-		}
-	}
-	return page{}
-}
-
-// histogramCount is the newest count of an exponential histogram, over all its attributes.
-func (s *sink) histogramCount(name string) uint64 {
-	newest := map[string]uint64{}
-	s.each(func(_ pmetric.ResourceMetrics, m pmetric.Metric) {
-		if m.Name() == name && m.Type() == pmetric.MetricTypeExponentialHistogram {
-			for _, p := range m.ExponentialHistogram().DataPoints().All() {
-				newest[fmt.Sprint(p.Attributes().AsRaw())] = p.Count()
-			}
-		}
-	})
-	var sum uint64
-	for _, n := range newest {
-		sum += n
-	}
-	return sum
-}
-
-// pmetricJSON reads OTLP JSON, one request a line or one in all.
-func pmetricJSON(t testing.TB, path string) []pmetric.Metrics {
-	content, err := os.ReadFile(path)
-	require.NoError(t, err)
-	u := &pmetric.JSONUnmarshaler{}
-	if md, err := u.UnmarshalMetrics(content); err == nil && md.ResourceMetrics().Len() > 0 && bytes.Count(bytes.TrimSpace(content), []byte("\n{")) == 0 {
-		return []pmetric.Metrics{md}
-	}
-	var all []pmetric.Metrics
-	scanner := bufio.NewScanner(bytes.NewReader(content))
-	scanner.Buffer(nil, 16<<20)
-	for scanner.Scan() {
-		md, err := u.UnmarshalMetrics(scanner.Bytes())
-		require.NoError(t, err)
-		all = append(all, md)
-	}
-	return all
-}
-
-// rebase moves all times so that the newest point is of now, keeping the distances.
-func rebase(batches []pmetric.Metrics) {
-	var newest pcommon.Timestamp
-	eachPoint(batches, func(p pmetric.NumberDataPoint) { newest = max(newest, p.Timestamp()) })
-	shift := pcommon.NewTimestampFromTime(time.Now()) - newest
-	eachPoint(batches, func(p pmetric.NumberDataPoint) { p.SetTimestamp(p.Timestamp() + shift) })
-}
-
-func eachPoint(batches []pmetric.Metrics, fn func(pmetric.NumberDataPoint)) {
-	for _, md := range batches {
-		for _, rm := range md.ResourceMetrics().All() {
-			for _, sm := range rm.ScopeMetrics().All() {
-				for _, m := range sm.Metrics().All() {
-					switch m.Type() {
-					case pmetric.MetricTypeGauge:
-						for _, p := range m.Gauge().DataPoints().All() {
-							fn(p)
-						}
-					case pmetric.MetricTypeSum:
-						for _, p := range m.Sum().DataPoints().All() {
-							fn(p)
-						}
-					}
-				}
-			}
-		}
-	}
-}
-
-// A recording of the OpenTelemetry demo goes through: what comes out is what went in, plus tags, plus alert.*, byte for
-// byte; the same recording again changes nothing.
-func TestRealOTLPPassesThroughUntouched(t *testing.T) {
-	s, _, people, out := start(t, strings.ReplaceAll(serverRules, "%s", "0.3"))
-	launch(t, s.dir, s.health, s.whole())
-	recording := pmetricJSON(t, shared(t, "otlp", "otel-demo", "metrics.jsonl"))
-	rebase(recording)
-
-	want := map[string]int{}
-	breaching, streams := 0, map[string]bool{}
-	for _, md := range recording {
-		for _, rm := range md.ResourceMetrics().All() {
-			for _, sm := range rm.ScopeMetrics().All() {
-				for _, m := range sm.Metrics().All() {
-					if m.Name() != "system.memory.utilization" || m.Type() != pmetric.MetricTypeGauge {
-						continue
-					}
-					for _, p := range m.Gauge().DataPoints().All() {
-						if state, _ := p.Attributes().Get("state"); p.DoubleValue() > 0.3 && state.AsString() == "used" {
-							breaching++
-							streams[fmt.Sprint(rm.Resource().Attributes().AsRaw(), p.Attributes().AsRaw())] = true
-						}
-					}
-				}
-			}
-		}
-		want[canonical(t, md)]++
-	}
-	require.Positive(t, breaching, "the recording has something to find")
-	half := len(recording) / 2
-	s.sendGRPC(t, recording[:half]...)
-	for _, md := range recording[half:] {
-		s.sendHTTP(t, md)
-	}
-	got, tagged := passed(t, out)
-	assert.Equal(t, want, got, "nothing else changed")
-	assert.Equal(t, breaching, tagged)
-	eventually(t, "each stream's alert is open", func() bool { return len(s.alerts(t, "?open=true")) == len(streams) })
-	eventually(t, "paged", func() bool { return len(people.paged("MemoryFull")) == len(streams) })
-
-	for _, md := range recording {
-		s.sendHTTP(t, md)
-	}
-	_, again := passed(t, out)
-	assert.Equal(t, 2*breaching, again, "sent again, tagged again")
-	pages := len(people.all())
-	steadily(t, "and nothing new fires", time.Second, func() bool {
-		return len(s.alerts(t, "")) == len(streams) && len(people.all()) == pages
-	})
-	figures("real OTLP: %d batches, %d points tagged, %d alerts", len(recording), tagged, len(streams))
-}
-
-// passed returns the batches that came out, without tags and without ours, and how many points were tagged.
-func passed(t testing.TB, out *sink) (map[string]int, int) {
-	out.mu.Lock()
-	defer out.mu.Unlock()
-	got, tagged := map[string]int{}, 0
-	for _, md := range out.metrics {
-		if ours(md) {
-			continue
-		}
-		plain := pmetric.NewMetrics()
-		md.CopyTo(plain)
-		eachPoint([]pmetric.Metrics{plain}, func(p pmetric.NumberDataPoint) {
-			if p.Attributes().Remove(alert.AttrRule) {
-				tagged++
-			}
-			p.Attributes().Remove(alert.AttrSeverity)
-			p.Attributes().Remove(alert.AttrOwner)
-		})
-		got[canonical(t, plain)]++
-	}
-	return got, tagged
-}
-
-func ours(md pmetric.Metrics) bool {
-	for _, rm := range md.ResourceMetrics().All() {
-		for _, sm := range rm.ScopeMetrics().All() {
-			for _, m := range sm.Metrics().All() {
-				return strings.HasPrefix(m.Name(), "alert.")
-			}
-		}
-	}
-	return false
-}
-
-func canonical(t testing.TB, md pmetric.Metrics) string {
-	raw, err := (&pmetric.ProtoMarshaler{}).MarshalMetrics(md)
-	require.NoError(t, err)
-	return string(raw)
 }

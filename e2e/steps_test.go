@@ -11,7 +11,7 @@ import (
 // Nobody acknowledges: the owner's next step is taken, and its last is repeated. Somebody does: no more, until the end,
 // which everybody is told who was paged.
 func TestStepsUntilAcknowledged(t *testing.T) {
-	s, _, people, _ := start(t, kvRule)
+	s, people, _ := prepare(t, kvRule)
 	s.tiers = `{critical: {window: 0s, repeat_interval: 2s}}`
 	s.owners = `{platform: {steps: [{receivers: [oncall]}, {after: 2s, receivers: [lead]}]}, unowned: {steps: [{receivers: [oncall]}]}}`
 	launch(t, s.dir, s.health, s.whole())

@@ -16,7 +16,7 @@ import (
 // What cannot be judged passes through byte for byte and is counted by its reason, what pretends to be an alert's state and
 // is none is counted too, nothing fires of either, and a breach behind them pages as ever.
 func TestWhatCannotBeJudgedPassesThrough(t *testing.T) {
-	s, _, people, out := start(t, kvRule)
+	s, people, out := prepare(t, kvRule)
 	launch(t, s.dir, s.health, s.whole())
 	now := time.Now()
 	points := map[string]func(pmetric.NumberDataPoint){

@@ -144,7 +144,7 @@ func TestWrongConfigurationsAreRefused(t *testing.T) {
 
 // A rule file that turns bad later is refused whole, and the rules before it go on.
 func TestARuleFileThatTurnsBad(t *testing.T) {
-	s, _, people, _ := start(t, kvRule)
+	s, people, _ := prepare(t, kvRule)
 	c := launch(t, s.dir, s.health, s.whole())
 	s.write(t, "rules.yaml", replace(kvRule, "clear: 0.95", "clear: 0.99"))
 	eventually(t, "the file is refused", func() bool { return strings.Contains(c.log.String(), "A rule file is refused") })

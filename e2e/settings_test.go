@@ -1,0 +1,114 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// settings are what configurations of these tests are made of.
+type settings struct {
+	dir                            string
+	health, grpc, http, page, self string
+	sink, pager                    string
+	rules                          string
+	scrape                         []string
+	tiers, owners                  string
+}
+
+func newSettings(t testing.TB) *settings {
+	p := freePorts(t, 5)
+	return &settings{
+		dir: t.TempDir(), health: p[0], grpc: p[1], http: p[2], page: p[3], self: p[4],
+		tiers:  `{critical: {window: 0s}, high: {window: 0s}, medium: {window: 1h}}`,
+		owners: `{platform: {steps: [{receivers: [oncall]}, {after: 1h, receivers: [lead]}]}, unowned: {steps: [{receivers: [oncall]}]}}`,
+	}
+}
+
+// freePorts returns addresses that nobody listened on a moment ago.
+func freePorts(t testing.TB, n int) []string {
+	var addresses []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer func() { _ = l.Close() }()
+		addresses = append(addresses, l.Addr().String())
+	}
+	return addresses
+}
+
+// whole is the configuration of one collector that does everything.
+func (s *settings) whole() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `
+extensions:
+  health_check: {endpoint: %s}
+  file_storage: {directory: %q, fsync: true}
+  alert_ledger: {datasource: %q}
+receivers:
+  otlp: {protocols: {grpc: {endpoint: %s}, http: {endpoint: %s}}}
+  calibration:
+    ledger: alert_ledger
+    http: {endpoint: %s}
+    collection_interval: 1s
+`, s.health, s.dir, filepath.Join(s.dir, "alerts.db"), s.grpc, s.http, s.page)
+	receivers := "[otlp]"
+	if len(s.scrape) > 0 {
+		receivers = "[otlp, prometheus]"
+		b.WriteString("  prometheus:\n    config:\n      scrape_configs:\n")
+		for i, target := range s.scrape {
+			fmt.Fprintf(&b, "        - {job_name: server-%d, scrape_interval: 500ms, scrape_timeout: 400ms, static_configs: [{targets: [%q]}]}\n", i, target)
+		}
+	}
+	fmt.Fprintf(&b, `
+processors:
+  threshold:
+    rule_files: [%q]
+    storage: file_storage
+    resend_interval: 2s
+exporters:
+  otlp_http/sink: {endpoint: %s, compression: none, sending_queue: {enabled: false}, retry_on_failure: {enabled: false}}
+  escalation:
+    ledger: alert_ledger
+    external_url: http://%s
+    tiers: %s
+    group_by: [owner, alertname]
+    group_interval: 1s
+    owners: %s
+    receivers:
+      - name: oncall
+        webhook_configs: [{url: %s/oncall}]
+      - name: lead
+        webhook_configs: [{url: %s/lead}]
+service:
+  extensions: [health_check, file_storage, alert_ledger]
+  telemetry: {metrics: {readers: [{pull: {exporter: {prometheus: {host: %s, port: %s}}}}]}}
+  pipelines:
+    metrics: {receivers: %s, processors: [threshold], exporters: [otlp_http/sink, escalation]}
+    metrics/calibration: {receivers: [calibration], exporters: [otlp_http/sink]}
+    logs: {receivers: [calibration], exporters: [otlp_http/sink]}
+`, s.rules, s.sink, s.page, s.tiers, s.owners, s.pager, s.pager, host(s.self), port(s.self), receivers)
+	return b.String()
+}
+
+// write puts a file into the test's directory.
+func (s *settings) write(t testing.TB, name, content string) string {
+	t.Helper()
+	path := filepath.Join(s.dir, name)
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	return path
+}
+
+// prepare makes the far sides of a collector: rules, a pager, a sink.
+func prepare(t *testing.T, rules string) (*settings, *pager, *sink) {
+	s := newSettings(t)
+	out, people := newSink(t), newPager(t)
+	s.sink, s.pager = out.URL, people.URL
+	s.rules = s.write(t, "rules.yaml", rules)
+	return s, people, out
+}
