@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,10 +20,11 @@ func TestTheExamplesRun(t *testing.T) {
 	p := freePorts(t, 12)
 	port := func(i int) string { _, number, _ := net.SplitHostPort(p[i]); return number }
 	server := serve(t, "# TYPE vllm:num_requests_waiting gauge\nvllm:num_requests_waiting{model_name=\"llama\"} 3\n")
+	gatewayData := t.TempDir()
 	rules, err := filepath.Abs(filepath.Join("..", "examples", "rules"))
 	require.NoError(t, err)
 	for name, value := range map[string]string{
-		"RULES_DIR": rules, "DATA_DIR": t.TempDir(),
+		"RULES_DIR": rules, "DATA_DIR": gatewayData,
 		"GATEWAY_GRPC": p[0], "GATEWAY_HTTP": p[1], "GATEWAY_UNJUDGED_GRPC": p[2], "GATEWAY_UNJUDGED_HTTP": p[3],
 		"GATEWAY_HEALTH": p[4], "GATEWAY_METRICS": p[5], "GATEWAY_SELF_PORT": port(6), "PAGE_ENDPOINT": p[7],
 		"PAGE_USER": "oncall", "PAGE_PASSWORD": "0012345", "EXTERNAL_URL": "http://" + p[7],
@@ -49,16 +51,38 @@ func TestTheExamplesRun(t *testing.T) {
 		body, _ := io.ReadAll(resp.Body)
 		return strings.Contains(string(body), "num_requests_waiting")
 	})
+
+	side := &settings{http: p[9]}
+	side.sendHTTP(t, gauge("DCGM_FI_DEV_ROW_REMAP_FAILURE", "llama", 1))
+	eventually(t, "the owner is paged", func() bool { return people.told("GPURowRemapFailed", "firing") == 1 })
+	told := find(people.all(), "GPURowRemapFailed")
+	assert.Equal(t, "hardware-tickets", told.Receiver)
+	assert.Equal(t, "critical", told.Alerts[0].Labels["severity"])
+	assert.Equal(t, "hardware", told.Alerts[0].Labels["owner"])
+	assert.Equal(t, "Drain the node and have the GPU replaced.", told.Alerts[0].Annotations["response"], "it came in an exemplar")
+
 	resp, err := http.Get("http://" + p[7] + "/")
 	require.NoError(t, err)
 	_ = resp.Body.Close()
 	assert.Equal(t, http.StatusUnauthorized, resp.StatusCode)
 	assert.Contains(t, resp.Header.Get("WWW-Authenticate"), "Basic")
-	req, err := http.NewRequest(http.MethodGet, "http://"+p[7]+"/api/v1/alerts", nil)
+	req, err := http.NewRequest(http.MethodPost,
+		"http://"+p[7]+"/api/v1/alerts/"+told.Alerts[0].Labels["episode_id"]+"/acknowledge", strings.NewReader(`{"by": "somebody else"}`))
 	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/json")
 	req.SetBasicAuth("oncall", "0012345")
 	resp, err = http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	_ = resp.Body.Close()
-	assert.Equal(t, http.StatusOK, resp.StatusCode, "a password keeps its zeros")
+	assert.Equal(t, 2, resp.StatusCode/100, "a password keeps its zeros")
+	events := filepath.Join(gatewayData, "alert-events.jsonl")
+	eventually(t, "the user's name is in the alert events", func() bool {
+		lines, _ := os.ReadFile(events)
+		for line := range strings.Lines(string(lines)) {
+			if strings.Contains(line, "alert.acknowledged") && strings.Contains(line, `"oncall"`) {
+				return true
+			}
+		}
+		return false
+	})
 }
