@@ -32,7 +32,7 @@ $(ALERTCTL): $(SOURCES)
 
 .PHONY: run
 run: $(COLLECTOR) ## the demo: model server, collector, pager; MODEL_SERVER=host:port scrapes your own server instead
-	$(GO) run ./examples/demo/run $(COLLECTOR)
+	CGO_ENABLED=0 $(GO) run -trimpath ./examples/demo/run $(COLLECTOR)
 
 .PHONY: test
 test: $(COLLECTOR) ## the whole test suite, end to end included; what is skipped is said at the end
