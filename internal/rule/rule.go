@@ -54,16 +54,26 @@ type Rule struct {
 	Metric string
 	// Where is the compiled condition of a `metric` rule; nil accepts every point.
 	Where *Where
-	// Expr is the PromQL of an `expr` rule, as written.
-	Expr string
+	// Expr is the PromQL of an `expr` rule, as written, and Query what was made of it; nil in a `metric` rule.
+	Expr  string
+	Query *Query
 	// Record is the name of the series that a recording rule writes; Name is "" then.
 	Record string
-	// For and Severity are those of a plain Prometheus rule, which has no Tiers.
+	// For and Severity are those of a plain Prometheus rule.
 	For      time.Duration
 	Severity alert.Severity
 
-	// Tiers are the rule's thresholds, most urgent first. Never empty in a `metric` rule.
+	// Tiers are the rule's thresholds, most urgent first. Never empty in an alert: a plain Prometheus rule has one, at
+	// Severity and with For, that was split off its expression or is met by whatever the expression gives (Always).
 	Tiers []Tier
+	// Explore is how far the silent track lies on the lax side of every threshold, as a share of the threshold or of the
+	// band's width; 0: there is no silent track.
+	Explore float64
+	// Silent marks the rule that a silent track runs: see Explored.
+	Silent bool
+	// Twin is not "" where an earlier rule of the group has the same name and labels and another expression, which
+	// Prometheus allows: it is part of the alert's identity then, so that the two are two alerts.
+	Twin string
 	// Rollback and ManualIntervention are conditions for more than a page; nil where the rule has none.
 	Rollback, ManualIntervention *Threshold
 

@@ -16,12 +16,21 @@ const (
 	Below             // value <  Low
 	AtMost            // value <= Low
 	Outside           // value <  Low or value > High
+	// Always is met by whatever value there is, NaN included: the expression itself decides. Plain Prometheus rules that
+	// cannot be split have it; no key of a rule file gives it, and it has no bounds.
+	Always
 )
 
+// opNames are the keys of a rule file; Always has none.
 var opNames = [...]string{"above", "at_least", "below", "at_most", "outside"}
 
 // String returns the key that the comparison has in a rule file.
-func (o Op) String() string { return opNames[o] }
+func (o Op) String() string {
+	if o == Always {
+		return "always"
+	}
+	return opNames[o]
+}
 
 // Threshold is a condition on one value. Units are those of the metric.
 type Threshold struct {
@@ -46,6 +55,8 @@ func (t *Threshold) Breached(v float64) bool {
 		return v < t.Low
 	case AtMost:
 		return v <= t.Low
+	case Always:
+		return true
 	default:
 		return v < t.Low || v > t.High
 	}
@@ -64,19 +75,23 @@ func (t *Threshold) Held(v float64) bool {
 		return v < t.ClearLow
 	case AtMost:
 		return v <= t.ClearLow
+	case Always:
+		return true
 	default:
 		return v < t.ClearLow || v > t.ClearHigh
 	}
 }
 
 // Bound returns the threshold's number as a person would name it for v: the bound that v is compared with. For Outside
-// it is the one on v's side of the band.
+// it is the one on v's side of the band, for Always NaN: there is none.
 func (t *Threshold) Bound(v float64) float64 {
 	switch t.Op {
 	case Above, AtLeast:
 		return t.High
 	case Below, AtMost:
 		return t.Low
+	case Always:
+		return math.NaN()
 	default:
 		if v < (t.Low+t.High)/2 {
 			return t.Low
@@ -108,6 +123,8 @@ func (t *Threshold) String() string {
 		s = fmt.Sprintf("%s %s", t.Op, formatFloat(t.High))
 	case Below, AtMost:
 		s = fmt.Sprintf("%s %s", t.Op, formatFloat(t.Low))
+	case Always:
+		s = "always"
 	default:
 		s = fmt.Sprintf("%s [%s, %s]", t.Op, formatFloat(t.Low), formatFloat(t.High))
 	}

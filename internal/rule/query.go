@@ -1,0 +1,42 @@
+package rule
+
+import (
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// Query is the compiled PromQL of an `expr` rule, alert or recording rule.
+type Query struct {
+	// Signal is the PromQL that is evaluated: the expression without its last comparison where that became the rule's
+	// threshold (Split), the whole expression otherwise.
+	Signal string
+	// Split says that the expression's comparison with a number became the rule's one tier.
+	Split bool
+	// Unsplit says why a plain rule could not be split, "" where it was, or where there was nothing to split.
+	Unsplit string
+	// Plain says that the rule has no tiers of ours: it behaves as Prometheus has it, whatever is absent from the result
+	// has recovered.
+	Plain bool
+	// Filters says that the form of the expression drops series that are fine (comparison without bool, and, unless
+	// above the aggregation), so that absence is recovery. Always true where Plain is.
+	Filters bool
+	// Absent says that the expression looks for what is not there: absent, absent_over_time.
+	Absent bool
+	// Shown is what templates see as the value where the expression gives a constant (a truth value compared with a
+	// number); nil: the signal's own.
+	Shown *float64
+	// Selectors are all vector selectors of the expression and of `query` calls in the rule's templates.
+	Selectors []Selector
+}
+
+// Selector is what one vector selector reads.
+type Selector struct {
+	// Matchers select the series; a name stands among them as __name__.
+	Matchers []*labels.Matcher
+	// Before and After say which samples are read: from Before before the evaluation to After after it. Range, offset,
+	// @, subqueries and look-back are counted; After is not 0 only with a negative offset.
+	Before, After time.Duration
+	// Fixed says that the selector reads at a fixed time (@ with a timestamp), so that Before is only a lower bound.
+	Fixed bool
+}
