@@ -80,6 +80,13 @@ func textsOf(m map[string]string) []text {
 // and now is what the function `now` returns. A template that fails becomes a text that says so. Every text is valid
 // UTF-8 of at most 4 KiB. A label whose value becomes empty is none.
 func (r *Rule) Expand(series map[string]string, value float64, external map[string]string, now time.Time) (labels, annotations map[string]string) {
+	return r.ExpandQuerying(context.Background(), noQuery, series, value, external, now)
+}
+
+// ExpandQuerying is Expand where the template function `query` has something behind it.
+func (r *Rule) ExpandQuerying(
+	ctx context.Context, query template.QueryFunc, series map[string]string, value float64, external map[string]string, now time.Time,
+) (labels, annotations map[string]string) {
 	t := &r.templates
 	labels = make(map[string]string, len(series)+t.labels)
 	for name, v := range series {
@@ -89,9 +96,11 @@ func (r *Rule) Expand(series map[string]string, value float64, external map[stri
 	}
 	annotations = make(map[string]string, len(t.texts)-t.labels)
 	e := expansion{
-		name: "__alert_" + r.Name,
-		now:  model.TimeFromUnixNano(now.UnixNano()),
-		data: template.AlertTemplateData(series, external, "", promql.Sample{F: value}),
+		ctx:   ctx,
+		query: query,
+		name:  "__alert_" + r.Name,
+		now:   model.TimeFromUnixNano(now.UnixNano()),
+		data:  template.AlertTemplateData(series, external, "", promql.Sample{F: value}),
 	}
 	together := e.together(t)
 	for i := range t.texts {
@@ -118,9 +127,11 @@ func (r *Rule) Expand(series map[string]string, value float64, external map[stri
 
 // expansion is what all templates of one alert share.
 type expansion struct {
-	name string
-	now  model.Time
-	data any
+	ctx   context.Context
+	query template.QueryFunc
+	name  string
+	now   model.Time
+	data  any
 }
 
 // together expands the joined templates; nil where that is not possible.
@@ -148,7 +159,7 @@ func (e *expansion) alone(template string) string {
 }
 
 func (e *expansion) expander(text string) *template.Expander {
-	return template.NewTemplateExpander(context.Background(), variables+text, e.name, e.data, e.now, noQuery, &url.URL{}, nil)
+	return template.NewTemplateExpander(e.ctx, variables+text, e.name, e.data, e.now, e.query, &url.URL{}, nil)
 }
 
 var errNoQuery = errors.New("query is not available in a metric rule: there is no database behind it")
@@ -178,7 +189,7 @@ func (d *decoder) checkTemplate(f field) {
 	if !strings.Contains(source, "{{") {
 		return
 	}
-	e := expansion{name: "template", data: template.AlertTemplateData(nil, nil, "", promql.Sample{})}
+	e := expansion{ctx: context.Background(), query: noQuery, name: "template", data: template.AlertTemplateData(nil, nil, "", promql.Sample{})}
 	if err := e.expander(source).ParseTest(); err != nil {
 		f.errorf("cannot be read as a template: %s", strings.Replace(err.Error(), "template: template:", "line ", 1))
 		return
