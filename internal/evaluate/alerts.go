@@ -78,7 +78,7 @@ func (e *Evaluator) unsure(l *live, reason alert.Reason, now time.Time) bool {
 func (e *Evaluator) attach(l *live) *alertState {
 	r := l.rule
 	labels := l.stream.labels.unpack()
-	id := alert.Identity(r.rule.Group, r.rule.Name, labels, r.rule.Labels, e.opts.ExternalLabels)
+	id := alert.Identity(r.rule.Group, r.rule.Name, labels, r.own, e.opts.ExternalLabels)
 	a := r.alerts[id]
 	if a == nil {
 		a = &alertState{id: id, rule: r}

@@ -2,6 +2,7 @@ package evaluate
 
 import (
 	"sync"
+	"time"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
 )
@@ -75,19 +76,22 @@ func (a *announcer) tick(elapsed int64, e *Evaluator) {
 }
 
 // mark notes one point of a series that is neither pending nor firing here, and announces the series when its time has come.
-func (b *batch) mark(r *ruleState, attrs attributes, v float64, at int64) {
-	known, ok := r.marks[attrs.hash]
+func (e *Evaluator) mark(r *ruleState, hash uint64, v float64, at int64, now time.Time, labels func() map[string]string) {
+	if r.rule.Silent {
+		return
+	}
+	known, ok := r.marks[hash]
 	if known.announced {
 		return
 	}
 	if !r.clear.contains(v) {
-		delete(r.marks, attrs.hash)
+		delete(r.marks, hash)
 		return
 	}
-	eff := min(at, b.wall)
+	eff := min(at, now.UnixNano())
 	if !ok {
-		if len(r.marks) < b.e.opts.SeriesPerRule {
-			r.marks[attrs.hash] = mark{since: eff, last: at}
+		if len(r.marks) < e.opts.SeriesPerRule {
+			r.marks[hash] = mark{since: eff, last: at}
 		}
 		return
 	}
@@ -97,30 +101,29 @@ func (b *batch) mark(r *ruleState, attrs attributes, v float64, at int64) {
 	known.last = at
 	if eff-known.since >= int64(r.rule.KeepFiringFor) {
 		known.announced = true
-		b.e.announceRecovered(b, r, attrs, v, at)
+		e.announceRecovered(r, labels(), v, at, now)
 	}
-	r.marks[attrs.hash] = known
+	r.marks[hash] = known
 }
 
 // announceRecovered says that an alert is inactive which this evaluator has not seen active.
-func (e *Evaluator) announceRecovered(b *batch, r *ruleState, attrs attributes, v float64, at int64) {
-	labels := e.labeler.labels(b.resource(), attrs.of)
-	id := alert.Identity(r.rule.Group, r.rule.Name, labels, r.rule.Labels, e.opts.ExternalLabels)
+func (e *Evaluator) announceRecovered(r *ruleState, labels map[string]string, v float64, at int64, now time.Time) {
+	id := alert.Identity(r.rule.Group, r.rule.Name, labels, r.own, e.opts.ExternalLabels)
 	if r.alerts[id] != nil {
 		return // known here: its own end is said when it comes
 	}
-	own, _ := r.rule.Expand(labels, v, e.opts.ExternalLabels, b.now)
+	own, _ := r.rule.Expand(labels, v, e.opts.ExternalLabels, now)
 	e.queue.emit(Emission{Alert: alert.Alert{
 		ID: id, Group: r.rule.Group, Rule: r.rule.Name,
 		Severity: r.rule.Tiers[0].Severity, Owner: r.rule.Owner,
 		Labels:       e.withExternal(own),
 		State:        alert.Inactive,
-		Time:         b.now.Truncate(0),
+		Time:         now.Truncate(0),
 		Value:        &v,
 		ObservedAt:   timeOf(at),
 		ValidFor:     validIntervals * e.opts.ResendInterval,
 		Reason:       alert.ReasonRecovered,
-		SourceMetric: r.rule.Metric,
-		SourceUnit:   b.metric.Unit(),
+		SourceMetric: r.source(),
+		SourceUnit:   r.metric.unit,
 	}})
 }

@@ -170,22 +170,26 @@ func (b *batch) point(m *metricState, point pmetric.NumberDataPoint, v float64, 
 		}
 		look()
 		if marking {
-			b.mark(r, attrs, v, at)
+			b.e.mark(r, attrs.hash, v, at, b.now, func() map[string]string {
+				return b.e.labeler.labels(b.resource(), attrs.of)
+			})
 		}
 		if s == nil && !breached && !r.tracks {
 			b.compared = true
 			continue
 		}
 		if s == nil {
-			admitted := b.e.admit(b, r, st, attrs)
-			if admitted == nil {
+			if !b.e.hasRoom(r, b.elapsed) {
 				r.unjudge(UnjudgedLimit, 1)
 				continue
 			}
-			st = admitted
+			if st = m.streams[attrs.hash]; st == nil { // making room may have dropped it
+				st = m.enter(attrs.hash, pack(b.e.labeler.labels(b.resource(), attrs.of)))
+			}
+			b.e.occupy(r)
 			s = &st.series[r.slot]
 		}
-		if b.series(r, st, s, v, at, breached) && breached {
+		if b.series(r, st, s, v, at, breached) && breached && !r.rule.Silent {
 			best.consider(r.rule, v)
 		}
 	}

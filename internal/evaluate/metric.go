@@ -19,7 +19,10 @@ func (b band) intersect(o band) band {
 	return band{low: max(b.low, o.low), high: min(b.high, o.high)}
 }
 
-var everything = band{low: math.Inf(-1), high: math.Inf(1)}
+var (
+	everything = band{low: math.Inf(-1), high: math.Inf(1)}
+	nothing    = band{low: 1, high: -1}
+)
 
 // metricState is everything about the rules that name one metric.
 type metricState struct {
@@ -64,6 +67,13 @@ type ruleState struct {
 	quiet, clear band
 	// tracks is set where the rule needs every series: to miss it (no_data) or to know how long it has been there (warm_up).
 	tracks bool
+	// key says whose state this is over reloads and restarts, see stateKey.
+	key string
+	// own are the rule's own labels as far as they are part of an alert's identity.
+	own map[string]string
+	// since is when the rule came (elapsed), reach how far it looks back: nothing is concluded from absence before the
+	// window has covered that. Both are of `expr` rules only.
+	since, reach int64
 
 	unjudged [len(unjudgedReasons)]atomic.Int64
 	matched  atomic.Int64 // elapsed time of the last point that `where` was known to accept
@@ -86,6 +96,8 @@ func (m *metricState) add(r *rule.Rule) *ruleState {
 		quiet:  everything,
 		clear:  everything,
 		tracks: r.NoData.Action == rule.NoDataRaise || r.WarmUp > 0,
+		key:    stateKey(r),
+		own:    ownLabels(r),
 		alerts: map[string]*alertState{},
 		marks:  map[uint64]mark{},
 	}
@@ -93,6 +105,7 @@ func (m *metricState) add(r *rule.Rule) *ruleState {
 		s.quiet = s.quiet.intersect(quietBand(&r.Tiers[i].Threshold))
 		s.clear = s.clear.intersect(clearBand(&r.Tiers[i].Threshold))
 	}
+	s.since = m.lastSeen.Load()
 	m.rules = append(m.rules, s)
 	m.quiet = m.quiet.intersect(s.quiet)
 	m.clear = m.clear.intersect(s.clear)
@@ -122,6 +135,8 @@ func complement(op rule.Op, low, high float64) band {
 		return band{low: low, high: math.Inf(1)}
 	case rule.AtMost:
 		return band{low: math.Nextafter(low, math.Inf(1)), high: math.Inf(1)}
+	case rule.Always:
+		return nothing
 	default:
 		return band{low: low, high: high}
 	}
@@ -175,27 +190,27 @@ func (l *live) severity() alert.Severity {
 	return s
 }
 
-// admit returns the stream's record, new or old, with a slot in use for r; nil where the limits forbid a new series.
-func (e *Evaluator) admit(b *batch, r *ruleState, st *stream, attrs attributes) *stream {
-	m := r.metric
-	if r.series >= e.opts.SeriesPerRule || e.series.Load() >= int64(e.opts.Series) {
-		m.evict(e, r, b.elapsed)
-		if r.series >= e.opts.SeriesPerRule || e.series.Load() >= int64(e.opts.Series) {
-			return nil
-		}
+// hasRoom reports whether the limits allow r one more series.
+func (e *Evaluator) hasRoom(r *ruleState, elapsed int64) bool {
+	if r.series < e.opts.SeriesPerRule && e.series.Load() < int64(e.opts.Series) {
+		return true
 	}
-	if st == nil {
-		st = &stream{
-			hash:   attrs.hash,
-			labels: pack(e.labeler.labels(b.resource(), attrs.of)),
-			series: make([]series, len(m.rules)),
-		}
-		m.streams[st.hash] = st
-		m.kept.Store(int64(len(m.streams)))
-	}
+	r.metric.evict(e, r, elapsed)
+	return r.series < e.opts.SeriesPerRule && e.series.Load() < int64(e.opts.Series)
+}
+
+// enter makes the record of a stream that is not known yet.
+func (m *metricState) enter(hash uint64, labels labelSet) *stream {
+	st := &stream{hash: hash, labels: labels, series: make([]series, len(m.rules))}
+	m.streams[hash] = st
+	m.kept.Store(int64(len(m.streams)))
+	return st
+}
+
+// occupy counts one more series for r.
+func (e *Evaluator) occupy(r *ruleState) {
 	r.series++
 	e.series.Add(1)
-	return st
 }
 
 // release gives a series' slot back, and the stream when it was the last. What is pending or firing is never released.
@@ -225,4 +240,12 @@ func (m *metricState) evict(e *Evaluator, r *ruleState, elapsed int64) {
 	for _, st := range m.streams {
 		m.release(e, st, r.slot)
 	}
+}
+
+// source is the name of the metric that the rule looks at, "" where it is not one alone.
+func (r *ruleState) source() string {
+	if r.rule.Query == nil {
+		return r.rule.Metric
+	}
+	return r.rule.Query.Source()
 }

@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"maps"
 	"time"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
@@ -45,13 +46,33 @@ func (e *Evaluator) Reload(set *rule.Set, now time.Time) {
 }
 
 // stateKey says when two rules judge the same series under the same identity, so that one can go on with the state of
-// the other: group, name, metric, `where`, and the labels as written.
+// the other: group, name, metric and `where` or what PromQL is evaluated, and the labels as written. The threshold that
+// was split off an expression is no part of it.
 func stateKey(r *rule.Rule) string {
-	where := ""
+	signal := map[string]string{"metric": r.Metric}
 	if r.Where != nil {
-		where = r.Where.String()
+		signal["where"] = r.Where.String()
 	}
-	return alert.Identity(r.Group, r.Name, map[string]string{"metric": r.Metric, "where": where}, r.Labels, nil)
+	if r.Query != nil {
+		signal["expr"] = r.Query.Signal
+	}
+	if r.Silent {
+		signal["track"] = "silent"
+	}
+	return alert.Identity(r.Group, r.Name, signal, r.Labels, nil)
+}
+
+// ownLabels are the rule's own labels as far as they are part of its alerts' identity.
+func ownLabels(r *rule.Rule) map[string]string {
+	if r.Twin == "" {
+		return r.Labels
+	}
+	own := maps.Clone(r.Labels)
+	if own == nil {
+		own = map[string]string{}
+	}
+	own[""] = r.Twin // no label is called that
+	return own
 }
 
 // inherit takes what is a rule's own. Counters go on.

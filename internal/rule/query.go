@@ -40,3 +40,26 @@ type Selector struct {
 	// Fixed says that the selector reads at a fixed time (@ with a timestamp), so that Before is only a lower bound.
 	Fixed bool
 }
+
+// Source is the name of the one metric that the query reads, "" where it reads several or cannot say.
+func (q *Query) Source() string {
+	source := ""
+	for _, s := range q.Selectors {
+		name := s.Name()
+		if name == "" || source != "" && name != source {
+			return ""
+		}
+		source = name
+	}
+	return source
+}
+
+// Name is the one metric name that the selector asks for, "" where it does not ask for one.
+func (s *Selector) Name() string {
+	for _, m := range s.Matchers {
+		if m.Name == labels.MetricName && m.Type == labels.MatchEqual {
+			return m.Value
+		}
+	}
+	return ""
+}
