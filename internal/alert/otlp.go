@@ -21,6 +21,14 @@ type Writer struct {
 // NewWriter returns a Writer of MetricState into md. Nothing is added to md before the first point.
 func NewWriter(md pmetric.Metrics) *Writer { return &Writer{md: md, name: MetricState} }
 
+// NewExploreWriter returns a Writer of MetricExplore: the silent track, in the same form.
+func NewExploreWriter(md pmetric.Metrics) *Writer { return &Writer{md: md, name: MetricExplore} }
+
+var descriptions = map[string]string{
+	MetricState:   "State of an alert: 0 inactive, 1 pending, 2 firing.",
+	MetricExplore: "State of an alert on the silent track, which is recorded and never sent: 0 inactive, 2 firing.",
+}
+
 func (w *Writer) next() pmetric.NumberDataPoint {
 	if !w.opened {
 		scope := w.md.ResourceMetrics().AppendEmpty().ScopeMetrics().AppendEmpty()
@@ -28,7 +36,7 @@ func (w *Writer) next() pmetric.NumberDataPoint {
 		metric := scope.Metrics().AppendEmpty()
 		metric.SetName(w.name)
 		metric.SetUnit(UnitState)
-		metric.SetDescription("State of an alert: 0 inactive, 1 pending, 2 firing.")
+		metric.SetDescription(descriptions[w.name])
 		w.points = metric.SetEmptyGauge().DataPoints()
 		w.opened = true
 	}
