@@ -13,6 +13,9 @@ type appender struct {
 	sink   Sink
 	now    int64
 	counts *Counts
+	// utf8 is set where attribute names become label names as they are: then a point that has one twice gives a label
+	// twice.
+	utf8 bool
 	// only is the one name that is let through, "" for all that are wanted.
 	only string
 	// names are the latest answers of the sink: a histogram's points alternate between three names.
@@ -28,7 +31,7 @@ type asked struct {
 var _ storage.AppenderV2 = (*appender)(nil)
 
 func (a *appender) begin(now int64, counts *Counts) {
-	*a = appender{sink: a.sink, now: now, counts: counts}
+	*a = appender{sink: a.sink, utf8: a.utf8, now: now, counts: counts}
 }
 
 func (a *appender) wants(name string) bool {
@@ -50,8 +53,7 @@ func (a *appender) Append(_ storage.SeriesRef, ls labels.Labels, st, t int64, v 
 	if !a.wants(ls.Get(model.MetricNameLabel)) {
 		return 0, nil
 	}
-	if h != nil && h.Validate() != nil {
-		// A count that is not the sum of the buckets, for one: Prometheus' storage refuses it too.
+	if !a.valid(ls, h) {
 		a.counts.Untranslatable++
 		return 0, nil
 	}
@@ -61,6 +63,20 @@ func (a *appender) Append(_ storage.SeriesRef, ls labels.Labels, st, t int64, v 
 	}
 	a.counts.Appended++
 	return 0, nil
+}
+
+// valid says whether Prometheus' storage would take it: not a histogram whose count is not the sum of its buckets, for
+// one.
+func (a *appender) valid(ls labels.Labels, h *histogram.Histogram) bool {
+	if h != nil && h.Validate() != nil {
+		return false
+	}
+	if a.utf8 {
+		if _, twice := ls.HasDuplicateLabelNames(); twice {
+			return false
+		}
+	}
+	return true
 }
 
 func (*appender) Commit() error   { return nil }

@@ -39,11 +39,12 @@ type buckets struct {
 func (a *accumulator) exponential(key uint64, p pmetric.ExponentialHistogramDataPoint, now int64) outcome {
 	positive, ok1 := bucketsOf(p.Positive())
 	negative, ok2 := bucketsOf(p.Negative())
-	if !ok1 || !ok2 || p.Scale() > maxScale {
+	threshold := p.ZeroThreshold()
+	if !ok1 || !ok2 || p.Scale() > maxScale || !(threshold >= 0) || math.IsInf(threshold, 1) {
 		return unmergeable
 	}
 	next := &exponentialTotal{
-		count: p.Count(), zero: p.ZeroCount(), sum: p.Sum(), hasSum: p.HasSum(), scale: p.Scale(), threshold: p.ZeroThreshold(),
+		count: p.Count(), zero: p.ZeroCount(), sum: p.Sum(), hasSum: p.HasSum(), scale: p.Scale(), threshold: threshold,
 		positive: positive, negative: negative,
 	}
 	return a.in(key, uint64(p.StartTimestamp()), uint64(p.Timestamp()), now, func(t *total, fresh bool) outcome {
@@ -193,7 +194,7 @@ func indexOf(v float64, scale int32) int32 {
 }
 
 func upperBound(index, scale int32) float64 {
-	return math.Exp2(math.Ldexp(float64(index)+1, -int(scale)))
+	return min(math.Exp2(math.Ldexp(float64(index)+1, -int(scale))), math.MaxFloat64)
 }
 
 // put writes the total to a point.

@@ -27,7 +27,7 @@ type session struct {
 }
 
 func newSession(t *Translator) *session {
-	out := &appender{sink: t.sink}
+	out := &appender{sink: t.sink, utf8: t.settings.AllowUTF8}
 	return &session{t: t, out: out, converter: prometheusremotewrite.NewPrometheusConverter(out)}
 }
 
