@@ -20,16 +20,17 @@ const (
 // Tick does what time alone brings: absence, holds that run out, repetition. The shell calls it every second. It
 // reports whether there is something to Take.
 func (e *Evaluator) Tick(now time.Time) bool {
+	e.window.Prune(now)
 	e.dropRetired()
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	elapsed := e.elapsed(now)
 	e.announce.tick(elapsed, e)
-	for _, m := range e.metrics {
+	e.all(func(m *metricState) {
 		m.mu.Lock()
+		defer m.mu.Unlock()
 		e.tick(m, now, elapsed)
-		m.mu.Unlock()
-	}
+	})
 	for _, r := range e.retired {
 		r.metric.mu.Lock()
 		e.repeat(r, now, elapsed)
@@ -62,7 +63,7 @@ func (e *Evaluator) dropRetired() {
 func (e *Evaluator) tick(m *metricState, now time.Time, elapsed int64) {
 	for st := range m.live {
 		for i := range st.series {
-			if l := st.series[i].live; l != nil {
+			if l := st.series[i].live; l != nil && !l.lapses() {
 				e.absent(l, now, elapsed)
 			}
 		}
@@ -109,6 +110,13 @@ func (e *Evaluator) absent(l *live, now time.Time, elapsed int64) {
 	}
 }
 
+// lapses reports whether it is the evaluation that concludes from absence, not the clock: what the result does not hold
+// has recovered. An alert that was raised for missing data has an end by the clock all the same.
+func (l *live) lapses() bool {
+	q := l.rule.rule.Query
+	return q != nil && q.Filters && !l.noData
+}
+
 // gone ends an alert whose series has been away for as long as it is held, and forgets the series: should it come back,
 // it is a new one.
 func (e *Evaluator) gone(l *live, now time.Time) {
@@ -151,6 +159,9 @@ func (e *Evaluator) sweep(m *metricState, elapsed int64) {
 
 // repeat says again what is active, and for a while what has ended.
 func (e *Evaluator) repeat(r *ruleState, now time.Time, elapsed int64) {
+	if r.rule.Silent {
+		return
+	}
 	for _, a := range r.alerts {
 		if a.state == alert.Inactive && elapsed-a.ended > endRepeated {
 			e.forget(a)

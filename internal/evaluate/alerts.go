@@ -1,8 +1,12 @@
 package evaluate
 
 import (
+	"context"
 	"maps"
+	"math"
 	"time"
+
+	"github.com/prometheus/common/model"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/rule"
@@ -78,7 +82,7 @@ func (e *Evaluator) unsure(l *live, reason alert.Reason, now time.Time) bool {
 func (e *Evaluator) attach(l *live) *alertState {
 	r := l.rule
 	labels := l.stream.labels.unpack()
-	id := alert.Identity(r.rule.Group, r.rule.Name, labels, r.own, e.opts.ExternalLabels)
+	id := e.identity(r, labels)
 	a := r.alerts[id]
 	if a == nil {
 		a = &alertState{id: id, rule: r}
@@ -89,6 +93,15 @@ func (e *Evaluator) attach(l *live) *alertState {
 	l.alert = a
 	r.metric.live[l.stream] = struct{}{}
 	return a
+}
+
+// identity is the alert.id of a series with these labels. The metric's name, which templates may use, is no part of it.
+func (e *Evaluator) identity(r *ruleState, labels map[string]string) string {
+	if _, named := labels[model.MetricNameLabel]; named {
+		labels = maps.Clone(labels)
+		delete(labels, model.MetricNameLabel)
+	}
+	return alert.Identity(r.rule.Group, r.rule.Name, labels, r.own, e.opts.ExternalLabels)
 }
 
 // detach takes a quiet series from its alert.
@@ -156,13 +169,20 @@ func (e *Evaluator) refresh(a *alertState, reason alert.Reason, now time.Time) {
 	if next.state != a.state {
 		a.rule.transitions[next.state]++
 	}
+	silent := a.rule.rule.Silent
+	heard := !silent || wasFiring != isFiring // a silent track speaks at start and end only
 	a.state, a.severity, a.noData = next.state, next.severity, next.noData
 	if a.state == alert.Inactive {
 		a.ended = e.elapsed(now)
 		a.said.State, a.said.Reason = alert.Inactive, reason
 	}
-	e.say(a, now, false)
-	if wasFiring || isFiring {
+	if heard {
+		e.say(a, now, false)
+	}
+	if silent && a.state == alert.Inactive {
+		delete(a.rule.alerts, a.id)
+	}
+	if (wasFiring || isFiring) && !silent {
 		e.shardOf(a.id).keep(a) // its end, too, until that has been repeated: see forget
 		e.queue.store(shardIndex(a.id))
 	}
@@ -179,13 +199,14 @@ func (e *Evaluator) say(a *alertState, now time.Time, repeated bool) {
 		at = before.Time.Add(1)
 	}
 	a.said.Time = at
-	if before.ID != "" && !sameSeries(&before, &a.said) {
+	silent := a.rule.rule.Silent
+	if before.ID != "" && !silent && !sameSeries(&before, &a.said) {
 		stale := before
 		stale.Time = at
 		e.queue.emit(Emission{Alert: stale, Stale: true})
 	}
 	a.emitted = e.elapsed(now)
-	e.queue.emit(Emission{Alert: a.said, Repeated: repeated})
+	e.queue.emit(Emission{Alert: a.said, Repeated: repeated, Silent: silent})
 }
 
 // sameSeries reports whether two states of an alert have the same attributes.
@@ -199,7 +220,7 @@ func (e *Evaluator) describe(a *alertState, now time.Time) alert.Alert {
 	r := l.rule.rule
 	s := l.series()
 	value := s.value
-	labels, annotations := r.Expand(a.series, value, e.opts.ExternalLabels, now)
+	labels, annotations := e.expand(a, now)
 	out := alert.Alert{
 		ID: a.id, Group: r.Group, Rule: r.Name,
 		Severity: a.severity, Owner: r.Owner,
@@ -210,7 +231,7 @@ func (e *Evaluator) describe(a *alertState, now time.Time) alert.Alert {
 		ObservedAt:   timeOf(s.last),
 		ValidFor:     validIntervals * e.opts.ResendInterval,
 		Reason:       alert.ReasonThreshold,
-		SourceMetric: r.Metric,
+		SourceMetric: l.rule.source(),
 		SourceUnit:   l.rule.metric.unit,
 		Response:     r.Response,
 		Annotations:  annotations,
@@ -219,11 +240,30 @@ func (e *Evaluator) describe(a *alertState, now time.Time) alert.Alert {
 		out.Reason = alert.ReasonNoData
 	}
 	if i := l.tier(); i != noTier {
-		bound := r.Tiers[i].Bound(value)
-		out.Threshold = &bound
+		if bound := r.Tiers[i].Bound(value); !math.IsNaN(bound) {
+			out.Threshold = &bound
+		}
 	}
 	return out
 }
+
+// expand expands the templates of an alert for its worst series.
+func (e *Evaluator) expand(a *alertState, now time.Time) (labels, annotations map[string]string) {
+	l := a.worst()
+	r, shown := l.rule.rule, l.series().value
+	if r.Query == nil {
+		return r.Expand(a.series, shown, e.opts.ExternalLabels, now)
+	}
+	if r.Query.Shown != nil {
+		shown = *r.Query.Shown
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), templateTimeout)
+	defer cancel()
+	return r.ExpandQuerying(ctx, e.query, a.series, shown, e.opts.ExternalLabels, now)
+}
+
+// templateTimeout bounds the queries in the templates of one alert.
+const templateTimeout = 100 * time.Millisecond
 
 // withExternal adds the external labels that are not taken, in place.
 func (e *Evaluator) withExternal(labels map[string]string) map[string]string {

@@ -66,13 +66,13 @@ func (a *announcer) tick(elapsed int64, e *Evaluator) {
 	if !over {
 		return
 	}
-	for _, m := range e.metrics {
+	e.all(func(m *metricState) {
 		m.mu.Lock()
+		defer m.mu.Unlock()
 		for _, r := range m.rules {
 			clear(r.marks)
 		}
-		m.mu.Unlock()
-	}
+	})
 }
 
 // mark notes one point of a series that is neither pending nor firing here, and announces the series when its time has come.
@@ -108,7 +108,7 @@ func (e *Evaluator) mark(r *ruleState, hash uint64, v float64, at int64, now tim
 
 // announceRecovered says that an alert is inactive which this evaluator has not seen active.
 func (e *Evaluator) announceRecovered(r *ruleState, labels map[string]string, v float64, at int64, now time.Time) {
-	id := alert.Identity(r.rule.Group, r.rule.Name, labels, r.own, e.opts.ExternalLabels)
+	id := e.identity(r, labels)
 	if r.alerts[id] != nil {
 		return // known here: its own end is said when it comes
 	}

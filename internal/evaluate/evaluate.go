@@ -6,13 +6,17 @@
 package evaluate
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/prometheus/promql"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/evaluate/translate"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/evaluate/window"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/rule"
 )
 
@@ -44,6 +48,13 @@ type Options struct {
 	// TranslationStrategy is Prometheus' name for how attribute names become label names.
 	TranslationStrategy       string
 	PromoteResourceAttributes []string
+	// Lookback is PromQL's look-back: how long a sample holds. EvaluationInterval is the step of subqueries without one.
+	Lookback, EvaluationInterval time.Duration
+	// EmitRecorded hands over what recording rules make, see Result.Recorded.
+	EmitRecorded bool
+	// WholeHistory says that what is given is all there is, so that absence means something from the first moment on:
+	// tests and replays.
+	WholeHistory bool
 }
 
 // Evaluator judges against a set of rules. Every method is safe for concurrent use.
@@ -59,8 +70,16 @@ type Evaluator struct {
 	mu      sync.RWMutex
 	metrics map[string]*metricState
 	rules   []*ruleState
+	// exprs is the state of the alerts in PromQL; groups are what is evaluated on the clock, order their keys.
+	exprs  []*metricState
+	groups map[string]*groupState
+	order  []string
 	// retired rules are gone from the files; they stay until the ends of their alerts have been repeated.
 	retired []*ruleState
+
+	engine     *promql.Engine
+	window     *window.Window
+	translator *translate.Translator
 
 	series         atomic.Int64 // series slots in use, over all rules
 	judged, tagged atomic.Int64
@@ -81,9 +100,19 @@ func New(set *rule.Set, opts Options, now time.Time) *Evaluator {
 	for i := range e.shards {
 		e.shards[i].firing = map[*alertState]struct{}{}
 	}
+	e.engine = newEngine(opts.Lookback, opts.EvaluationInterval)
+	e.window = window.New(window.Options{Series: opts.Series, Lookback: opts.Lookback})
+	e.translator = translate.New(translate.Options{
+		Strategy: opts.TranslationStrategy, Promote: opts.PromoteResourceAttributes,
+		Lookback: opts.Lookback, MaxAge: opts.MaxAge, MaxFuture: opts.MaxFuture,
+	}, e.window)
 	e.index(set, 0)
+	e.keep(selectors(set))
 	return e
 }
+
+// Window is what PromQL is evaluated on. What is appended to it directly is as if it had come in a batch.
+func (e *Evaluator) Window() *window.Window { return e.window }
 
 // elapsed is the monotonic time since the start, in nanoseconds.
 func (e *Evaluator) elapsed(now time.Time) int64 { return int64(now.Sub(e.base)) }
@@ -91,23 +120,76 @@ func (e *Evaluator) elapsed(now time.Time) int64 { return int64(now.Sub(e.base))
 // index builds the rules' state from nothing; the caller holds mu or is alone.
 func (e *Evaluator) index(set *rule.Set, elapsed int64) {
 	e.metrics = map[string]*metricState{}
-	e.rules = nil
-	for _, r := range set.Rules() {
-		if r.Metric == "" {
-			continue // expr rules are evaluated elsewhere
+	e.rules, e.exprs = nil, nil
+	e.groups, e.order = map[string]*groupState{}, nil
+	for _, g := range set.Groups {
+		state := newGroupState(g)
+		for _, r := range g.Rules {
+			if r.Query != nil {
+				state.rules = append(state.rules, e.indexExpr(r, elapsed))
+				continue
+			}
+			m := e.metrics[r.Metric]
+			if m == nil {
+				m = newMetricState(elapsed)
+				e.metrics[r.Metric] = m
+			}
+			e.add(m, r)
 		}
-		m := e.metrics[r.Metric]
-		if m == nil {
-			m = newMetricState(elapsed)
-			e.metrics[r.Metric] = m
+		if len(state.rules) > 0 {
+			e.groups[state.Key] = state
+			e.order = append(e.order, state.Key)
 		}
-		e.rules = append(e.rules, m.add(r))
 	}
+}
+
+// indexExpr gives a rule in PromQL its place: the series of each alert are a metric of their own.
+func (e *Evaluator) indexExpr(r *rule.Rule, elapsed int64) *exprRule {
+	at := &exprRule{rule: r, written: &written{}}
+	if r.Record == "" {
+		at.metric = newMetricState(elapsed)
+		e.exprs = append(e.exprs, at.metric)
+		e.add(at.metric, r)
+	}
+	return at
+}
+
+// add puts a rule to work on a metric, and its silent track beside it.
+func (e *Evaluator) add(m *metricState, r *rule.Rule) {
+	e.rules = append(e.rules, m.add(r))
+	if silent := r.Explored(); silent != nil {
+		e.rules = append(e.rules, m.add(silent))
+	}
+}
+
+// all calls f for the state of every metric and of every alert in PromQL.
+func (e *Evaluator) all(f func(m *metricState)) {
+	for _, m := range e.metrics {
+		f(m)
+	}
+	for _, m := range e.exprs {
+		f(m)
+	}
+}
+
+// selectors are what the window keeps for a set of rules.
+func selectors(set *rule.Set) []window.Selector {
+	var all []window.Selector
+	for _, r := range set.Rules() {
+		if r.Query == nil {
+			continue
+		}
+		for _, s := range r.Query.Selectors {
+			all = append(all, window.Selector(s))
+		}
+	}
+	return all
 }
 
 // Judge checks every point of md against the rules that name its metric and tags what breaches, in place. It reports
 // whether there is something to Take, or was meanwhile: then another caller has taken it, and may not have stored it yet.
 func (e *Evaluator) Judge(md pmetric.Metrics, now time.Time) bool {
+	e.translator.Consume(context.Background(), md, now) // before any point is tagged
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	queued := e.queue.queued.Load()
@@ -145,6 +227,8 @@ func (e *Evaluator) Take() Result { return e.queue.take() }
 // in their order.
 type Result struct {
 	Emissions []Emission
+	// Recorded are the results of recording rules, where they are asked for.
+	Recorded []Recorded
 	// Shards lists the shards whose durable part (what fires) changed, sorted, each once.
 	Shards []int
 }
@@ -156,6 +240,8 @@ type Emission struct {
 	Stale bool
 	// Repeated says that nothing changed since the state was last said: of all points it can best be spared.
 	Repeated bool
+	// Silent says that the point belongs to the silent track: alert.explore.
+	Silent bool
 }
 
 // Shards is the number of parts in which state is stored. It is part of the storage's format.
@@ -165,6 +251,7 @@ const Shards = 256
 type queue struct {
 	mu        sync.Mutex
 	emissions []Emission
+	recorded  []Recorded
 	dirty     [Shards]bool
 	changed   bool
 	some      atomic.Bool
@@ -182,6 +269,19 @@ func (q *queue) emit(e Emission) {
 	q.mu.Unlock()
 }
 
+// maxRecorded bounds the samples of recording rules that wait for Take: they are data, not states, and can be spared.
+const maxRecorded = 200_000
+
+func (q *queue) record(r Recorded) {
+	q.mu.Lock()
+	if len(q.recorded) < maxRecorded {
+		q.recorded = append(q.recorded, r)
+		q.queued.Add(1)
+		q.some.Store(true)
+	}
+	q.mu.Unlock()
+}
+
 func (q *queue) store(shard int) {
 	q.mu.Lock()
 	q.dirty[shard] = true
@@ -195,8 +295,8 @@ func (q *queue) take() Result {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.some.Store(false)
-	r := Result{Emissions: q.emissions}
-	q.emissions = nil
+	r := Result{Emissions: q.emissions, Recorded: q.recorded}
+	q.emissions, q.recorded = nil, nil
 	if q.changed {
 		for i, dirty := range q.dirty {
 			if dirty {

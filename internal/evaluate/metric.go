@@ -106,6 +106,9 @@ func (m *metricState) add(r *rule.Rule) *ruleState {
 		s.clear = s.clear.intersect(clearBand(&r.Tiers[i].Threshold))
 	}
 	s.since = m.lastSeen.Load()
+	if r.Query != nil {
+		s.reach = int64(reach(r.Query))
+	}
 	m.rules = append(m.rules, s)
 	m.quiet = m.quiet.intersect(s.quiet)
 	m.clear = m.clear.intersect(s.clear)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/evaluate/window"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/rule"
 )
 
@@ -12,22 +13,50 @@ import (
 // thresholds changed, the next point of each series is judged by the new ones. The alerts of rules that went end as
 // rule_removed.
 func (e *Evaluator) Reload(set *rule.Set, now time.Time) {
+	// The window keeps what either set reads while the one takes the other's place.
+	next := selectors(set)
+	e.keep(append(e.selectors(), next...))
+	for _, gone := range e.replace(set, now) {
+		w := writing{e: e, at: now.UnixMilli(), now: now.UnixMilli(), before: gone.written.get()}
+		w.close()
+	}
+	e.keep(next)
+}
+
+// keep says what the window keeps, and so what is translated for it.
+func (e *Evaluator) keep(s []window.Selector) {
+	e.window.Keep(s, e.opts.WholeHistory)
+	e.translator.Reselect()
+}
+
+// replace puts the new rules in the old ones' place and returns those that have written series and are no more.
+func (e *Evaluator) replace(set *rule.Set, now time.Time) (gone []*exprRule) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	elapsed := e.elapsed(now)
-	oldRules, oldMetrics := e.rules, e.metrics
+	oldRules, oldMetrics, oldGroups := e.rules, e.metrics, e.groups
 	e.index(set, elapsed)
 
 	successors := map[*ruleState]*ruleState{}
 	byKey := map[string]*ruleState{}
 	for _, r := range e.rules {
-		byKey[stateKey(r.rule)] = r
+		byKey[r.key] = r
 	}
 	for _, old := range oldRules {
-		if next, ok := byKey[stateKey(old.rule)]; ok {
+		if next, ok := byKey[old.key]; ok {
 			successors[old] = next
 			next.inherit(old)
 		}
+	}
+	inherited := map[*metricState]bool{}
+	for _, old := range oldRules {
+		if next := successors[old]; next != nil && old.rule.Query != nil && !inherited[next.metric] {
+			inherited[next.metric] = true
+			next.metric.inherit(old.metric, successors)
+		}
+	}
+	for key, old := range oldGroups {
+		gone = append(gone, e.groups[key].inherit(old)...)
 	}
 	for name, old := range oldMetrics {
 		if next, ok := e.metrics[name]; ok {
@@ -43,6 +72,48 @@ func (e *Evaluator) Reload(set *rule.Set, now time.Time) {
 			e.retire(old, now)
 		}
 	}
+	return gone
+}
+
+// selectors are what the rules in force read.
+func (e *Evaluator) selectors() []window.Selector {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	var all []window.Selector
+	for _, g := range e.groups {
+		for _, r := range g.rules {
+			for _, s := range r.rule.Query.Selectors {
+				all = append(all, window.Selector(s))
+			}
+		}
+	}
+	return all
+}
+
+// inherit takes the counts of a group, and what its rules have written: what they do not write any more gets a stale
+// marker all the same. It returns the rules that are no more; g is nil where the whole group is gone.
+func (g *groupState) inherit(old *groupState) (gone []*exprRule) {
+	if g == nil {
+		return old.rules
+	}
+	g.evaluations.Store(old.evaluations.Load())
+	g.failures.Store(old.failures.Load())
+	g.missed.Store(old.missed.Load())
+	g.took.Store(old.took.Load())
+	next := map[string]*exprRule{}
+	for _, r := range g.rules {
+		next[r.key()] = r
+	}
+	for _, was := range old.rules {
+		r := next[was.key()]
+		if r == nil {
+			gone = append(gone, was)
+			continue
+		}
+		r.failure.Store(was.failure.Load())
+		r.written = was.written
+	}
+	return gone
 }
 
 // stateKey says when two rules judge the same series under the same identity, so that one can go on with the state of
@@ -81,6 +152,7 @@ func (r *ruleState) inherit(old *ruleState) {
 		r.unjudged[i].Store(old.unjudged[i].Load())
 	}
 	r.matched.Store(old.matched.Load())
+	r.since = old.since
 	r.transitions = old.transitions
 	r.marks = old.marks
 	r.alerts = old.alerts

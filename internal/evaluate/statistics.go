@@ -51,6 +51,17 @@ type Statistics struct {
 	Series int64
 	// Rules has one entry per rule, in the order of the files.
 	Rules []RuleStatistics
+	// Groups has one entry per group that is evaluated on the clock.
+	Groups []GroupStatistics
+}
+
+// GroupStatistics describes one group that is evaluated on the clock.
+type GroupStatistics struct {
+	Group, File string
+	// Evaluations counts those of the group, Failures those of its rules that failed, Missed the intervals without one.
+	Evaluations, Failures, Missed int64
+	// Took is how long the last evaluation took, from the time that it was due.
+	Took time.Duration
 }
 
 // UnjudgedCount counts points of one rule that could not be judged.
@@ -76,7 +87,13 @@ func (e *Evaluator) Statistics() Statistics {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	s := Statistics{Judged: e.judged.Load(), Tagged: e.tagged.Load(), Series: e.series.Load()}
+	for _, key := range e.order {
+		s.Groups = append(s.Groups, e.groups[key].statistics())
+	}
 	for _, r := range e.rules {
+		if r.rule.Silent {
+			continue
+		}
 		s.Rules = append(s.Rules, r.statistics())
 		for i, reason := range unjudgedReasons {
 			if n := r.unjudged[i].Load(); n > 0 {
@@ -85,6 +102,15 @@ func (e *Evaluator) Statistics() Statistics {
 		}
 	}
 	return s
+}
+
+// statistics returns the counts of one group.
+func (g *groupState) statistics() GroupStatistics {
+	return GroupStatistics{
+		Group: g.Name, File: g.File,
+		Evaluations: g.evaluations.Load(), Failures: g.failures.Load(), Missed: g.missed.Load(),
+		Took: time.Duration(g.took.Load()),
+	}
 }
 
 func (r *ruleState) statistics() RuleStatistics {
@@ -142,7 +168,14 @@ func (e *Evaluator) Problems(now time.Time) []Problem {
 	elapsed := e.elapsed(now)
 	var problems []Problem
 	for _, r := range e.rules {
-		problems = append(problems, r.problems(elapsed, int64(e.opts.NeverMatched))...)
+		if r.rule.Query == nil && !r.rule.Silent {
+			problems = append(problems, r.problems(elapsed, int64(e.opts.NeverMatched))...)
+		}
+	}
+	for _, g := range e.groups {
+		for _, r := range g.rules {
+			problems = append(problems, e.exprProblems(g, r, elapsed, now)...)
+		}
 	}
 	slices.SortFunc(problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Kind, b.Kind))

@@ -54,8 +54,10 @@ func (s *shard) forget(a *alertState) bool {
 
 // storedSeries is one series under one rule. Keys are short: there may be a million.
 type storedSeries struct {
-	Group  string            `json:"g"`
-	Rule   string            `json:"r"`
+	Group string `json:"g"`
+	Rule  string `json:"r"`
+	// Key tells rules of one group and name apart, see ruleState.key; states of before it existed have none.
+	Key    string            `json:"y,omitempty"`
 	Stream uint64            `json:"h"`
 	Labels map[string]string `json:"l"`
 
@@ -76,12 +78,14 @@ type storedSeries struct {
 }
 
 func (s storedSeries) compare(o storedSeries) int {
-	return cmp.Or(cmp.Compare(s.Stream, o.Stream), cmp.Compare(s.Group, o.Group), cmp.Compare(s.Rule, o.Rule))
+	return cmp.Or(cmp.Compare(s.Stream, o.Stream), cmp.Compare(s.Group, o.Group), cmp.Compare(s.Rule, o.Rule), cmp.Compare(s.Key, o.Key))
 }
 
 // storedAlert is one alert: what was last said of it, and its series, none where it has ended.
 type storedAlert struct {
-	Said   alert.Alert    `json:"said"`
+	Said alert.Alert `json:"said"`
+	// Key is that of the rule, see storedSeries.
+	Key    string         `json:"key,omitempty"`
 	Series []storedSeries `json:"series"`
 }
 
@@ -100,7 +104,7 @@ func (e *Evaluator) FiringShard(shard int) []byte {
 	for _, a := range alerts {
 		m := a.rule.metric
 		m.mu.Lock()
-		out := storedAlert{Said: a.said}
+		out := storedAlert{Said: a.said, Key: a.rule.key}
 		out.Said.Value = finite(out.Said.Value)
 		for _, l := range a.lives {
 			out.Series = append(out.Series, l.stored())
@@ -116,9 +120,7 @@ func (e *Evaluator) FiringShard(shard int) []byte {
 func (e *Evaluator) QuietShards(first, n int) [][]byte {
 	stored := make([][]storedSeries, n)
 	e.mu.RLock()
-	for _, m := range e.metrics {
-		m.quietSeries(stored, first)
-	}
+	e.all(func(m *metricState) { m.quietSeries(stored, first) })
 	e.mu.RUnlock()
 	parts := make([][]byte, n)
 	for i := range stored {
@@ -173,7 +175,7 @@ func encode[T any](stored []T) []byte {
 func (l *live) stored() storedSeries {
 	s, r := l.series(), l.rule.rule
 	out := storedSeries{
-		Group: r.Group, Rule: r.Name, Stream: l.stream.hash, Labels: l.stream.labels.unpack(),
+		Group: r.Group, Rule: r.Name, Key: l.rule.key, Stream: l.stream.hash, Labels: l.stream.labels.unpack(),
 		Last: s.last, Trusted: s.trusted, Eff: s.eff, Interval: s.interval, First: s.first, Value: math.Float64bits(s.value),
 		Cleared: l.cleared, Start: l.start, Firing: l.firing, NoData: l.noData,
 	}
@@ -207,10 +209,7 @@ func (e *Evaluator) Restore(firing, quiet [][]byte, loaded bool, asOf, now time.
 	if !asOf.IsZero() {
 		down = max(int64(now.Sub(asOf)), 0)
 	}
-	rules := map[[2]string]*ruleState{}
-	for _, r := range e.rules {
-		rules[[2]string{r.rule.Group, r.rule.Name}] = r
-	}
+	rules := newRuleIndex(e.rules)
 	var errs []error
 	for i, part := range quiet {
 		var stored []storedSeries
@@ -219,7 +218,7 @@ func (e *Evaluator) Restore(firing, quiet [][]byte, loaded bool, asOf, now time.
 			continue
 		}
 		for j := range stored {
-			if r := rules[[2]string{stored[j].Group, stored[j].Rule}]; r != nil {
+			if r := rules.find(stored[j].Key, stored[j].Group, stored[j].Rule); r != nil {
 				e.restore(r, &stored[j], down, now)
 			}
 		}
@@ -237,6 +236,31 @@ func (e *Evaluator) Restore(firing, quiet [][]byte, loaded bool, asOf, now time.
 	return errors.Join(errs...)
 }
 
+// ruleIndex finds the rule that a stored state belongs to.
+type ruleIndex struct {
+	keys  map[string]*ruleState
+	names map[[2]string]*ruleState
+}
+
+func newRuleIndex(rules []*ruleState) ruleIndex {
+	x := ruleIndex{keys: map[string]*ruleState{}, names: map[[2]string]*ruleState{}}
+	for _, r := range rules {
+		x.keys[r.key] = r
+		if name := [2]string{r.rule.Group, r.rule.Name}; x.names[name] == nil {
+			x.names[name] = r
+		}
+	}
+	return x
+}
+
+// find goes by the key, and where there is none (what was stored before there were keys) by group and name.
+func (x ruleIndex) find(key, group, name string) *ruleState {
+	if key != "" {
+		return x.keys[key]
+	}
+	return x.names[[2]string{group, name}]
+}
+
 func decode(part []byte, into any) error {
 	if len(part) == 0 {
 		return nil
@@ -246,12 +270,12 @@ func decode(part []byte, into any) error {
 
 // restoreAlert brings back one alert. A firing one whose rule is gone ends as rule_removed; the end of one that had ended
 // is repeated.
-func (e *Evaluator) restoreAlert(rules map[[2]string]*ruleState, stored *storedAlert, down int64, now time.Time) {
+func (e *Evaluator) restoreAlert(rules ruleIndex, stored *storedAlert, down int64, now time.Time) {
 	said := &stored.Said
 	var a *alertState
 	for i := range stored.Series {
 		s := &stored.Series[i]
-		if r := rules[[2]string{s.Group, s.Rule}]; r != nil {
+		if r := rules.find(s.Key, s.Group, s.Rule); r != nil {
 			if l := e.restore(r, s, down, now); l != nil {
 				a = l.alert
 			}
@@ -261,7 +285,7 @@ func (e *Evaluator) restoreAlert(rules map[[2]string]*ruleState, stored *storedA
 		a.said = *said // what differs now ends the series under which it was known, and times go on rising
 		return
 	}
-	r := rules[[2]string{said.Group, said.Rule}]
+	r := rules.find(stored.Key, said.Group, said.Rule)
 	if r == nil || said.State != alert.Inactive {
 		r = &ruleState{
 			rule:   &rule.Rule{Group: said.Group, Name: said.Rule, Owner: said.Owner},

@@ -125,9 +125,6 @@ func (c *Config) Validate() error {
 			add("severity_labels.%s: must be critical, high, medium or low (got nothing)", label)
 		}
 	}
-	if c.EmitRecorded {
-		add("emit_recorded: not supported yet by this version: remove it (got true)")
-	}
 	for _, name := range slices.Sorted(maps.Keys(c.ExternalLabels)) {
 		if !model.UTF8Validation.IsValidLabelName(name) || taken(name) {
 			add("external_labels: must have names that a label can have, and that are not set for every alert (got %q)", name)
@@ -183,5 +180,6 @@ func (c *Config) options() evaluate.Options {
 		MaxAge: c.MaxAge, MaxFuture: c.MaxFuture,
 		SeriesPerRule: c.Limits.SeriesPerRule, Series: c.Limits.Series,
 		TranslationStrategy: c.TranslationStrategy, PromoteResourceAttributes: c.PromoteResourceAttributes,
+		Lookback: c.Lookback, EvaluationInterval: c.EvaluationInterval, EmitRecorded: c.EmitRecorded,
 	}
 }

@@ -34,7 +34,7 @@ func TestEverythingCanBeSet(t *testing.T) {
 		"rule_files": []any{"a.yaml"}, "groups": kvRule(), "storage": "file_storage/state", "tag_data_points": "all",
 		"default_owner": "sre", "default_severity": "high", "severity_labels": map[string]any{"sev0": "critical"},
 		"external_labels": map[string]any{"cluster": "eu-1"}, "evaluation_interval": "30s", "lookback": "10m",
-		"resend_interval": "2m", "hold_for": "2h", "never_matched": "3h", "emit_recorded": false,
+		"resend_interval": "2m", "hold_for": "2h", "never_matched": "3h", "emit_recorded": true,
 		"limits":  map[string]any{"series": 10, "series_per_rule": 5},
 		"max_age": "4h", "max_future": "1m", "translation_strategy": "NoTranslation",
 		"promote_resource_attributes": []any{"k8s.cluster.name"},
@@ -47,7 +47,7 @@ func TestEverythingCanBeSet(t *testing.T) {
 		RuleFiles: []string{"a.yaml"}, Groups: kvRule(), TagDataPoints: evaluate.TagAll,
 		DefaultOwner: "sre", DefaultSeverity: alert.High, SeverityLabels: map[string]alert.Severity{"sev0": alert.Critical},
 		ExternalLabels: map[string]string{"cluster": "eu-1"}, EvaluationInterval: 30 * time.Second, Lookback: 10 * time.Minute,
-		ResendInterval: 2 * time.Minute, HoldFor: 2 * time.Hour, NeverMatched: 3 * time.Hour,
+		ResendInterval: 2 * time.Minute, HoldFor: 2 * time.Hour, NeverMatched: 3 * time.Hour, EmitRecorded: true,
 		Limits: Limits{Series: 10, SeriesPerRule: 5},
 		MaxAge: 4 * time.Hour, MaxFuture: time.Minute, TranslationStrategy: "NoTranslation",
 		PromoteResourceAttributes: []string{"k8s.cluster.name"},
@@ -85,8 +85,6 @@ func TestValidate(t *testing.T) {
 			"default_severity: must be critical, high, medium or low (got nothing)"},
 		"severity_labels": {func(c *Config) { c.SeverityLabels = map[string]alert.Severity{"sev0": alert.NoSeverity} },
 			"severity_labels.sev0: must be critical, high, medium or low (got nothing)"},
-		"emit_recorded": {func(c *Config) { c.EmitRecorded = true },
-			"emit_recorded: not supported yet by this version: remove it (got true)"},
 		"external_labels, no name": {func(c *Config) { c.ExternalLabels = map[string]string{"": "x"} },
 			`external_labels: must have names that a label can have, and that are not set for every alert (got "")`},
 		"external_labels, taken name": {func(c *Config) { c.ExternalLabels = map[string]string{"alertname": "x"} },
@@ -104,8 +102,8 @@ func TestValidate(t *testing.T) {
 		"an inline rule": {func(c *Config) {
 			c.Groups[0].(map[string]any)["rules"].([]any)[0].(map[string]any)["tiers"] = map[string]any{"page": map[string]any{"above": 1}}
 		}, `groups[0].rules[0].tiers.page: unknown tier: must be one of critical, high, medium, low (got "page"); did you mean critical?`},
-		"two at once": {func(c *Config) { c.HoldFor, c.EmitRecorded = -1, true },
-			"hold_for: must be positive (got -1ns)\nemit_recorded: not supported yet by this version: remove it (got true)"},
+		"two at once": {func(c *Config) { c.HoldFor, c.MaxAge = -1, 0 },
+			"hold_for: must be positive (got -1ns)\nmax_age: must be positive (got 0s)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := kvConfig()

@@ -3,6 +3,7 @@ package thresholdprocessor
 import (
 	"context"
 	"errors"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/otel/attribute"
@@ -34,6 +35,12 @@ func (t *telemetry) shutdown() { t.builder.Shutdown() }
 func (t *telemetry) dropped(reason string, n int) {
 	if n > 0 {
 		t.builder.ProcessorThresholdOutboxDropped.Add(context.Background(), int64(n), with(attribute.String("reason", reason)))
+	}
+}
+
+func (t *telemetry) recordedDropped(reason string, n int) {
+	if n > 0 {
+		t.builder.ProcessorThresholdRecordedDropped.Add(context.Background(), int64(n), with(attribute.String("reason", reason)))
 	}
 }
 
@@ -78,6 +85,26 @@ func (t *telemetry) observe(e *evaluate.Evaluator, out *outbox) error {
 				add(u.Count, ruleAttributes(u.Group, u.Rule, "reason", string(u.Reason)))
 			}
 		})),
+		b.RegisterProcessorThresholdEvaluationsCallback(groups(e, func(g evaluate.GroupStatistics) int64 { return g.Evaluations })),
+		b.RegisterProcessorThresholdEvaluationFailuresCallback(groups(e, func(g evaluate.GroupStatistics) int64 { return g.Failures })),
+		b.RegisterProcessorThresholdEvaluationsMissedCallback(groups(e, func(g evaluate.GroupStatistics) int64 { return g.Missed })),
+		b.RegisterProcessorThresholdEvaluationDurationCallback(func(_ context.Context, o metric.Float64Observer) error {
+			longest := map[string]time.Duration{} // two files may have groups of one name
+			for _, g := range e.Statistics().Groups {
+				longest[g.Group] = max(longest[g.Group], g.Took)
+			}
+			for group, took := range longest {
+				o.Observe(took.Seconds(), metric.WithAttributeSet(groupAttributes(group)))
+			}
+			return nil
+		}),
+		b.RegisterProcessorThresholdWindowSeriesCallback(single(func() int64 { return int64(e.Window().Statistics().Series) })),
+		b.RegisterProcessorThresholdWindowBytesCallback(single(func() int64 { return e.Window().Statistics().Bytes })),
+		b.RegisterProcessorThresholdWindowDroppedCallback(summed(func(add adder) {
+			for reason, n := range e.Window().Statistics().Dropped {
+				add(n, attribute.NewSet(attribute.String("reason", string(reason))))
+			}
+		})),
 		b.RegisterProcessorThresholdProblemsCallback(summed(func(add adder) {
 			for _, p := range e.LastProblems() {
 				add(1, ruleAttributes(p.Group, p.Rule, "kind", string(p.Kind)))
@@ -95,6 +122,19 @@ func single(value func() int64) metric.Int64Callback {
 		o.Observe(value())
 		return nil
 	}
+}
+
+// groups observes a count of every group; groups of one name in several files count as one.
+func groups(e *evaluate.Evaluator, count func(g evaluate.GroupStatistics) int64) metric.Int64Callback {
+	return summed(func(add adder) {
+		for _, g := range e.Statistics().Groups {
+			add(count(g), groupAttributes(g.Group))
+		}
+	})
+}
+
+func groupAttributes(group string) attribute.Set {
+	return attribute.NewSet(attribute.String("group", group))
 }
 
 // adder takes one number under some attributes.

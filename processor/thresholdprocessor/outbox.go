@@ -112,12 +112,17 @@ func (o *outbox) trim() (overtaken, overflow int) {
 
 // dropOvertaken drops the repetitions of alerts of which something later waits, too: what they say is said by that.
 func (o *outbox) dropOvertaken() {
-	later := make(map[string]struct{}, len(o.waiting))
+	type track struct {
+		id     string
+		silent bool
+	}
+	later := make(map[track]struct{}, len(o.waiting))
 	kept := len(o.waiting)
 	for i := len(o.waiting) - 1; i >= 0; i-- {
 		e := &o.waiting[i]
-		_, overtaken := later[e.ID]
-		later[e.ID] = struct{}{}
+		key := track{e.ID, e.Silent}
+		_, overtaken := later[key]
+		later[key] = struct{}{}
 		if overtaken && e.Repeated {
 			continue
 		}
@@ -226,11 +231,14 @@ func (o *outbox) send(ctx context.Context, states []entry) error {
 
 func metricsOf(states []entry) pmetric.Metrics {
 	md := pmetric.NewMetrics()
-	w := alert.NewWriter(md)
+	w, silent := alert.NewWriter(md), alert.NewExploreWriter(md)
 	for i := range states {
-		if states[i].Stale {
+		switch {
+		case states[i].Silent:
+			silent.Append(&states[i].Alert)
+		case states[i].Stale:
 			w.AppendStale(&states[i].Alert)
-		} else {
+		default:
 			w.Append(&states[i].Alert)
 		}
 	}

@@ -30,6 +30,7 @@ type threshold struct {
 	rules     *ruleSource
 	states    *stateStore // nil without storage
 	out       *outbox
+	groups    *schedule
 
 	// committing makes taking, storing and queueing what was judged one step. Who waits for it shares the next write.
 	committing sync.Mutex
@@ -76,7 +77,12 @@ func (t *threshold) Start(ctx context.Context, host component.Host) error {
 		t.done.Go(func() { t.states.run(running) })
 		t.done.Go(func() { t.states.roll(running) })
 	}
-	t.done.Go(func() { t.run(running) })
+	t.groups = newSchedule(t.evaluator, func(ctx context.Context) { t.publish(ctx, false) })
+	t.groups.follow(running)
+	t.done.Go(func() {
+		t.run(running)
+		t.groups.wait()
+	})
 	return nil
 }
 
@@ -90,12 +96,13 @@ func (t *threshold) Shutdown(ctx context.Context) error {
 	if err := within(ctx, closeTimeout, t.done.Wait); err != nil {
 		return fmt.Errorf("the storage or the next consumer does not let go: %w", err)
 	}
-	t.commit()
+	recorded := t.commit()
 	var err error
 	if t.states != nil {
 		err = t.states.close(ctx)
 	}
 	t.out.flush(ctx, true)
+	t.sendRecorded(ctx, recorded)
 	return err
 }
 
@@ -103,15 +110,21 @@ func (t *threshold) Shutdown(ctx context.Context) error {
 // consumer's about the batch alone: nothing of ours can fail it.
 func (t *threshold) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
 	if t.evaluator.Judge(md, time.Now()) {
-		t.commit()
-		t.out.flush(ctx, false)
+		t.publish(ctx, false)
 	}
 	return t.next.ConsumeMetrics(ctx, md)
 }
 
-// commit hands over what was judged: stored first, then queued to be sent. A batch that finds nothing has been served by
-// another that came before it.
-func (t *threshold) commit() {
+// publish stores and sends what was judged. While the next consumer refuses only a retry sends.
+func (t *threshold) publish(ctx context.Context, retry bool) {
+	recorded := t.commit()
+	t.out.flush(ctx, retry)
+	t.sendRecorded(ctx, recorded)
+}
+
+// commit hands over what was judged: stored first, then queued to be sent; what recording rules made is left to the
+// caller. A batch that finds nothing has been served by another that came before it.
+func (t *threshold) commit() []evaluate.Recorded {
 	t.committing.Lock()
 	defer t.committing.Unlock()
 	r := t.evaluator.Take()
@@ -119,6 +132,7 @@ func (t *threshold) commit() {
 		t.states.save(r.Shards)
 	}
 	t.out.push(r.Emissions)
+	return r.Recorded
 }
 
 func (t *threshold) run(ctx context.Context) {
@@ -139,11 +153,11 @@ func (t *threshold) tick(ctx context.Context, n int) {
 	if n%reloadTicks == 0 {
 		if set := t.rules.poll(); set != nil {
 			t.evaluator.Reload(set, time.Now())
+			t.groups.follow(ctx)
 		}
 	}
 	now := time.Now()
 	t.evaluator.Tick(now)
-	t.commit()
-	t.out.flush(ctx, true)
+	t.publish(ctx, true)
 	t.tell.problems(t.logger, t.evaluator.Problems(now))
 }

@@ -25,20 +25,28 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                             metric.Meter
-	mu                                sync.Mutex
-	registrations                     []metric.Registration
-	ProcessorThresholdAlerts          metric.Int64ObservableGauge
-	ProcessorThresholdOutboxDropped   metric.Int64Counter
-	ProcessorThresholdOutboxPoints    metric.Int64ObservableGauge
-	ProcessorThresholdPointsJudged    metric.Int64ObservableCounter
-	ProcessorThresholdPointsTagged    metric.Int64ObservableCounter
-	ProcessorThresholdPointsUnjudged  metric.Int64ObservableCounter
-	ProcessorThresholdProblems        metric.Int64ObservableGauge
-	ProcessorThresholdReloads         metric.Int64Counter
-	ProcessorThresholdSeries          metric.Int64ObservableGauge
-	ProcessorThresholdStorageFailures metric.Int64Counter
-	ProcessorThresholdTransitions     metric.Int64ObservableCounter
+	meter                                metric.Meter
+	mu                                   sync.Mutex
+	registrations                        []metric.Registration
+	ProcessorThresholdAlerts             metric.Int64ObservableGauge
+	ProcessorThresholdEvaluationDuration metric.Float64ObservableGauge
+	ProcessorThresholdEvaluationFailures metric.Int64ObservableCounter
+	ProcessorThresholdEvaluations        metric.Int64ObservableCounter
+	ProcessorThresholdEvaluationsMissed  metric.Int64ObservableCounter
+	ProcessorThresholdOutboxDropped      metric.Int64Counter
+	ProcessorThresholdOutboxPoints       metric.Int64ObservableGauge
+	ProcessorThresholdPointsJudged       metric.Int64ObservableCounter
+	ProcessorThresholdPointsTagged       metric.Int64ObservableCounter
+	ProcessorThresholdPointsUnjudged     metric.Int64ObservableCounter
+	ProcessorThresholdProblems           metric.Int64ObservableGauge
+	ProcessorThresholdRecordedDropped    metric.Int64Counter
+	ProcessorThresholdReloads            metric.Int64Counter
+	ProcessorThresholdSeries             metric.Int64ObservableGauge
+	ProcessorThresholdStorageFailures    metric.Int64Counter
+	ProcessorThresholdTransitions        metric.Int64ObservableCounter
+	ProcessorThresholdWindowBytes        metric.Int64ObservableGauge
+	ProcessorThresholdWindowDropped      metric.Int64ObservableCounter
+	ProcessorThresholdWindowSeries       metric.Int64ObservableGauge
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -58,6 +66,66 @@ func (builder *TelemetryBuilder) RegisterProcessorThresholdAlertsCallback(cb met
 		cb(ctx, &observerInt64{inst: builder.ProcessorThresholdAlerts, obs: o})
 		return nil
 	}, builder.ProcessorThresholdAlerts)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorThresholdEvaluationDurationCallback sets callback for observable ProcessorThresholdEvaluationDuration metric.
+func (builder *TelemetryBuilder) RegisterProcessorThresholdEvaluationDurationCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ProcessorThresholdEvaluationDuration, obs: o})
+		return nil
+	}, builder.ProcessorThresholdEvaluationDuration)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorThresholdEvaluationFailuresCallback sets callback for observable ProcessorThresholdEvaluationFailures metric.
+func (builder *TelemetryBuilder) RegisterProcessorThresholdEvaluationFailuresCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorThresholdEvaluationFailures, obs: o})
+		return nil
+	}, builder.ProcessorThresholdEvaluationFailures)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorThresholdEvaluationsCallback sets callback for observable ProcessorThresholdEvaluations metric.
+func (builder *TelemetryBuilder) RegisterProcessorThresholdEvaluationsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorThresholdEvaluations, obs: o})
+		return nil
+	}, builder.ProcessorThresholdEvaluations)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorThresholdEvaluationsMissedCallback sets callback for observable ProcessorThresholdEvaluationsMissed metric.
+func (builder *TelemetryBuilder) RegisterProcessorThresholdEvaluationsMissedCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorThresholdEvaluationsMissed, obs: o})
+		return nil
+	}, builder.ProcessorThresholdEvaluationsMissed)
 	if err != nil {
 		return err
 	}
@@ -172,6 +240,51 @@ func (builder *TelemetryBuilder) RegisterProcessorThresholdTransitionsCallback(c
 	return nil
 }
 
+// RegisterProcessorThresholdWindowBytesCallback sets callback for observable ProcessorThresholdWindowBytes metric.
+func (builder *TelemetryBuilder) RegisterProcessorThresholdWindowBytesCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorThresholdWindowBytes, obs: o})
+		return nil
+	}, builder.ProcessorThresholdWindowBytes)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorThresholdWindowDroppedCallback sets callback for observable ProcessorThresholdWindowDropped metric.
+func (builder *TelemetryBuilder) RegisterProcessorThresholdWindowDroppedCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorThresholdWindowDropped, obs: o})
+		return nil
+	}, builder.ProcessorThresholdWindowDropped)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorThresholdWindowSeriesCallback sets callback for observable ProcessorThresholdWindowSeries metric.
+func (builder *TelemetryBuilder) RegisterProcessorThresholdWindowSeriesCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorThresholdWindowSeries, obs: o})
+		return nil
+	}, builder.ProcessorThresholdWindowSeries)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 type observerInt64 struct {
 	embedded.Int64Observer
 	inst metric.Int64Observable
@@ -180,6 +293,16 @@ type observerInt64 struct {
 
 func (oi *observerInt64) Observe(value int64, opts ...metric.ObserveOption) {
 	oi.obs.ObserveInt64(oi.inst, value, opts...)
+}
+
+type observerFloat64 struct {
+	embedded.Float64Observer
+	inst metric.Float64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerFloat64) Observe(value float64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveFloat64(oi.inst, value, opts...)
 }
 
 // Shutdown unregister all registered callbacks for async instruments.
@@ -204,6 +327,30 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_processor_threshold_alerts",
 		metric.WithDescription("Alerts of a rule that are pending or firing now. [Alpha]"),
 		metric.WithUnit("{alert}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorThresholdEvaluationDuration, err = builder.meter.Float64ObservableGauge(
+		"otelcol_processor_threshold_evaluation_duration",
+		metric.WithDescription("How long the last evaluation of a group took, from the time that it was due. [Alpha]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorThresholdEvaluationFailures, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_threshold_evaluation_failures",
+		metric.WithDescription("Evaluations of rules in PromQL that failed; the rule's alerts stay as they were. [Alpha]"),
+		metric.WithUnit("{evaluation}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorThresholdEvaluations, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_threshold_evaluations",
+		metric.WithDescription("Evaluations of groups of rules in PromQL. [Alpha]"),
+		metric.WithUnit("{evaluation}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorThresholdEvaluationsMissed, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_threshold_evaluations_missed",
+		metric.WithDescription("Intervals of a group that passed without an evaluation, because the one before took too long. [Alpha]"),
+		metric.WithUnit("{evaluation}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorThresholdOutboxDropped, err = builder.meter.Int64Counter(
@@ -242,6 +389,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{problem}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ProcessorThresholdRecordedDropped, err = builder.meter.Int64Counter(
+		"otelcol_processor_threshold_recorded_dropped",
+		metric.WithDescription("Samples of recording rules that were not put into the pipeline. [Alpha]"),
+		metric.WithUnit("{datapoint}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorThresholdReloads, err = builder.meter.Int64Counter(
 		"otelcol_processor_threshold_reloads",
 		metric.WithDescription("Changed rule files, by what became of them. [Alpha]"),
@@ -264,6 +417,24 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_processor_threshold_transitions",
 		metric.WithDescription("Changes of alerts to a state. [Alpha]"),
 		metric.WithUnit("{transition}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorThresholdWindowBytes, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_threshold_window_bytes",
+		metric.WithDescription("Memory of the samples that rules in PromQL read, estimated. [Alpha]"),
+		metric.WithUnit("By"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorThresholdWindowDropped, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_threshold_window_dropped",
+		metric.WithDescription("Samples that rules in PromQL select and that were not taken. [Alpha]"),
+		metric.WithUnit("{sample}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorThresholdWindowSeries, err = builder.meter.Int64ObservableGauge(
+		"otelcol_processor_threshold_window_series",
+		metric.WithDescription("Series that rules in PromQL select. [Alpha]"),
+		metric.WithUnit("{series}"),
 	)
 	errs = errors.Join(errs, err)
 	return &builder, errs
