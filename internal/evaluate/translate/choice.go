@@ -166,7 +166,7 @@ func (t *Translator) choice(m pmetric.Metric) *choice {
 func (t *Translator) decide(m pmetric.Metric) *choice {
 	made := &choice{unit: strings.Clone(m.Unit()), kind: kindOf(m)}
 	name, err := t.choices.namer.Build(prometheusremotewrite.TranslatorMetricFromOtelMetric(m))
-	if err != nil {
+	if err != nil || name == "" {
 		// What has no name in Prometheus cannot be selected.
 		return made
 	}

@@ -78,13 +78,11 @@ const ownPrefix = "alert."
 // attributes copies a point's attributes without this project's tags, and reports false for a point that has one
 // without a valid character in its name: the library would leave out the rest of the metric with it.
 func (s *session) attributes(from, to pcommon.Map, tagged bool) bool {
-	tags := false
+	tags, escaped := false, !s.t.settings.AllowUTF8
 	for key := range from.All() {
-		if key == "" || !isPlain(key[0]) {
-			if _, err := s.t.labels.Build(key); err != nil {
-				s.counts.Untranslatable++
-				return false
-			}
+		if key == "" || escaped && !s.t.nameable(key) {
+			s.counts.Untranslatable++
+			return false
 		}
 		tags = tags || isTag(key)
 	}
@@ -95,8 +93,15 @@ func (s *session) attributes(from, to pcommon.Map, tagged bool) bool {
 	return true
 }
 
-func isPlain(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+// nameable says whether an attribute's name can become a label's.
+func (t *Translator) nameable(key string) bool {
+	if key != "" {
+		if c := key[0]; 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' {
+			return true
+		}
+	}
+	_, err := t.labels.Build(key)
+	return err == nil
 }
 
 func isTag(key string) bool {

@@ -251,3 +251,63 @@ func (o Options) String() string {
 	}
 	return string(o.strategy()) + "/none"
 }
+
+// singles takes a batch apart into batches of one point.
+func singles(md pmetric.Metrics) (all []pmetric.Metrics) {
+	for _, rm := range md.ResourceMetrics().All() {
+		for _, sm := range rm.ScopeMetrics().All() {
+			for _, m := range sm.Metrics().All() {
+				for n := range points(m) {
+					one := pmetric.NewMetrics()
+					toResource := one.ResourceMetrics().AppendEmpty()
+					rm.Resource().CopyTo(toResource.Resource())
+					toScope := toResource.ScopeMetrics().AppendEmpty()
+					sm.Scope().CopyTo(toScope.Scope())
+					toScope.SetSchemaUrl(sm.SchemaUrl())
+					to := toScope.Metrics().AppendEmpty()
+					m.CopyTo(to)
+					keep(to, n)
+					all = append(all, one)
+				}
+			}
+		}
+	}
+	return all
+}
+
+func points(m pmetric.Metric) int {
+	switch m.Type() {
+	case pmetric.MetricTypeGauge:
+		return m.Gauge().DataPoints().Len()
+	case pmetric.MetricTypeSum:
+		return m.Sum().DataPoints().Len()
+	case pmetric.MetricTypeHistogram:
+		return m.Histogram().DataPoints().Len()
+	case pmetric.MetricTypeExponentialHistogram:
+		return m.ExponentialHistogram().DataPoints().Len()
+	case pmetric.MetricTypeSummary:
+		return m.Summary().DataPoints().Len()
+	}
+	return 0
+}
+
+// keep removes all points but the nth.
+func keep(m pmetric.Metric, n int) {
+	other := func() bool { n--; return n != -1 }
+	switch m.Type() {
+	case pmetric.MetricTypeGauge:
+		m.Gauge().DataPoints().RemoveIf(func(pmetric.NumberDataPoint) bool { return other() })
+	case pmetric.MetricTypeSum:
+		m.Sum().DataPoints().RemoveIf(func(pmetric.NumberDataPoint) bool { return other() })
+	case pmetric.MetricTypeHistogram:
+		m.Histogram().DataPoints().RemoveIf(func(pmetric.HistogramDataPoint) bool { return other() })
+	case pmetric.MetricTypeExponentialHistogram:
+		m.ExponentialHistogram().DataPoints().RemoveIf(func(pmetric.ExponentialHistogramDataPoint) bool { return other() })
+	case pmetric.MetricTypeSummary:
+		m.Summary().DataPoints().RemoveIf(func(pmetric.SummaryDataPoint) bool { return other() })
+	}
+}
+
+func only(samples []string, which func(string) bool) []string {
+	return slices.DeleteFunc(append([]string{}, samples...), func(s string) bool { return !which(s) })
+}

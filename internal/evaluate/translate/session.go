@@ -106,7 +106,7 @@ func (s *session) metrics(md pmetric.Metrics) pmetric.Metrics {
 				}
 				if !haveResource {
 					resource, haveResource = wanted.ResourceMetrics().AppendEmpty(), true
-					rm.Resource().CopyTo(resource.Resource())
+					s.resource(rm, resource)
 				}
 				if !haveScope {
 					scope, haveScope = resource.ScopeMetrics().AppendEmpty(), true
@@ -120,6 +120,13 @@ func (s *session) metrics(md pmetric.Metrics) pmetric.Metrics {
 		}
 	}
 	return wanted
+}
+
+// resource copies a resource without attributes that have no valid character in their name: the library would leave out
+// all that comes from it.
+func (s *session) resource(from, to pmetric.ResourceMetrics) {
+	from.Resource().CopyTo(to.Resource())
+	to.Resource().Attributes().RemoveIf(func(key string, _ pcommon.Value) bool { return !s.t.nameable(key) })
 }
 
 // targets makes, of each resource, a metric whose points span the times of all of the resource's points: that is what
@@ -147,8 +154,10 @@ func (s *session) targets(md pmetric.Metrics) pmetric.Metrics {
 			earliest = latest - maxTargets*step
 		}
 		target := targets.ResourceMetrics().AppendEmpty()
-		rm.Resource().CopyTo(target.Resource())
-		points := target.ScopeMetrics().AppendEmpty().Metrics().AppendEmpty().SetEmptyGauge().DataPoints()
+		s.resource(rm, target)
+		span := target.ScopeMetrics().AppendEmpty().Metrics().AppendEmpty()
+		span.SetName("target_times") // the appender lets through target_info only
+		points := span.SetEmptyGauge().DataPoints()
 		points.AppendEmpty().SetTimestamp(pcommon.Timestamp(earliest))
 		points.AppendEmpty().SetTimestamp(pcommon.Timestamp(latest))
 	}
