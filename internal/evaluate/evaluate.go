@@ -145,7 +145,7 @@ func (e *Evaluator) index(set *rule.Set, elapsed int64) {
 
 // indexExpr gives a rule in PromQL its place: the series of each alert are a metric of their own.
 func (e *Evaluator) indexExpr(r *rule.Rule, elapsed int64) *exprRule {
-	at := &exprRule{rule: r, written: &written{}}
+	at := &exprRule{rule: r, written: &written{}, claims: claimsOf(r.Query.Signal), came: elapsed}
 	if r.Record == "" {
 		at.metric = newMetricState(elapsed)
 		e.exprs = append(e.exprs, at.metric)

@@ -54,8 +54,11 @@ type exprRule struct {
 	metric *metricState
 	// failure is what the last evaluation failed with, "" where it did not; since is when the failures began (elapsed).
 	failure atomic.Pointer[failure]
-	// observed is the range of the signal's values, see problems.go.
+	// claims and observed are what problems.go goes by: what the expression takes for granted, and the range of the
+	// signal's values. came is when the rule came (elapsed).
+	claims   claims
 	observed observed
+	came     int64
 	// written is shared with the rule that this one replaced.
 	written *written
 }

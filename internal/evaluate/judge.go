@@ -94,6 +94,9 @@ func (b *batch) points(m *metricState, points pmetric.NumberDataPointSlice, tag 
 	if len(m.conditional) > 0 {
 		b.probe(m, points)
 	}
+	if m.suspect {
+		b.lookAt(m, points)
+	}
 	locked := false
 	follow := m.tracks || m.kept.Load() > 0
 	for i := range points.Len() {
@@ -275,6 +278,22 @@ func (b *batch) probe(m *metricState, points pmetric.NumberDataPointSlice) {
 			if b.accepts(r, points.At(i)) {
 				break
 			}
+		}
+	}
+}
+
+// lookAt notes the values of a batch, once in probeInterval.
+func (b *batch) lookAt(m *metricState, points pmetric.NumberDataPointSlice) {
+	last := m.looked.Load()
+	if last != 0 && b.elapsed-last < probeInterval || !m.looked.CompareAndSwap(last, max(b.elapsed, 1)) {
+		return
+	}
+	m.mu.Lock()
+	m.unit = b.metric.Unit()
+	m.mu.Unlock()
+	for i := range points.Len() {
+		if v, missing := number(points.At(i)); !missing && !isBlank(v, b.metric) {
+			m.values.note(v)
 		}
 	}
 }

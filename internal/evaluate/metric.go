@@ -33,6 +33,9 @@ type metricState struct {
 	rules  []*ruleState
 	// conditional are those of the rules that have a `where`.
 	conditional []*ruleState
+	// suspect is set where a threshold looks like a percentage: then values are looked at now and then, see problems.go.
+	suspect bool
+	looked  atomic.Int64 // when that was (elapsed)
 	// lastSeen is when a point of the metric last came (elapsed).
 	lastSeen atomic.Int64
 	// kept is len(streams), to be read without the lock.
@@ -40,7 +43,9 @@ type metricState struct {
 
 	mu sync.Mutex
 	// unit is the metric's, as last seen.
-	unit    string
+	unit string
+	// values is their range, where suspect is set.
+	values  observed
 	streams map[uint64]*stream
 	// live holds the streams that have a pending or firing series.
 	live map[*stream]struct{}
@@ -113,6 +118,7 @@ func (m *metricState) add(r *rule.Rule) *ruleState {
 	m.quiet = m.quiet.intersect(s.quiet)
 	m.clear = m.clear.intersect(s.clear)
 	m.tracks = m.tracks || s.tracks
+	m.suspect = m.suspect || r.Metric != "" && percent(r.Tiers) != nil
 	if r.Where != nil {
 		m.conditional = append(m.conditional, s)
 	}

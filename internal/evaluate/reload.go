@@ -111,7 +111,7 @@ func (g *groupState) inherit(old *groupState) (gone []*exprRule) {
 			continue
 		}
 		r.failure.Store(was.failure.Load())
-		r.written = was.written
+		r.written, r.came = was.written, was.came
 	}
 	return gone
 }

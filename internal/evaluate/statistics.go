@@ -199,6 +199,15 @@ func (r *ruleState) problems(elapsed, neverMatched int64) []Problem {
 		add(ProblemUnsupportedType, "points of %q are of a type that has no value of its own at a moment: "+
 			"a monotonic cumulative sum, a histogram or a summary", r.rule.Metric)
 	}
+	if t := percent(r.rule.Tiers); t != nil {
+		low, high, seen := r.metric.values.get()
+		r.metric.mu.Lock()
+		unit := r.metric.unit
+		r.metric.mu.Unlock()
+		if seen && low >= 0 && high <= 1 && unit == "1" {
+			add(ProblemPercent, "%s: %s is a fraction between 0 and 1 (unit 1, at most %g so far)", t, r.rule.Metric, high)
+		}
+	}
 	if n := r.count(UnjudgedLimit); n > 0 {
 		add(ProblemLimit, "new series passed unjudged because limits are reached")
 	}

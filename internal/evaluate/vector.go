@@ -3,7 +3,7 @@ package evaluate
 import (
 	"context"
 	"errors"
-	"math"
+	"sync"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -224,20 +224,7 @@ func packLabels(ls labels.Labels) labelSet {
 
 // observed is the range of values that a signal has shown.
 type observed struct {
+	mu        sync.Mutex
 	low, high float64
 	seen      bool
-}
-
-func (o *observed) lookAt(vector promql.Vector) {
-	for i := range vector {
-		v := vector[i].F
-		if vector[i].H != nil || math.IsNaN(v) {
-			continue
-		}
-		if !o.seen {
-			o.low, o.high, o.seen = v, v, true
-			continue
-		}
-		o.low, o.high = min(o.low, v), max(o.high, v)
-	}
 }

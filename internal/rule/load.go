@@ -26,6 +26,8 @@ type Defaults struct {
 	HoldFor time.Duration
 	// EvaluationInterval is that of groups without `interval`; 0 leaves them without.
 	EvaluationInterval time.Duration
+	// Lookback is PromQL's look-back, which every selector without a range reads; 0 is 5m.
+	Lookback time.Duration
 }
 
 func (d Defaults) filled() Defaults {
@@ -37,6 +39,9 @@ func (d Defaults) filled() Defaults {
 	}
 	if d.HoldFor == 0 {
 		d.HoldFor = time.Hour
+	}
+	if d.Lookback == 0 {
+		d.Lookback = 5 * time.Minute
 	}
 	labels := alert.DefaultSeverityLabels()
 	for name, severity := range d.SeverityLabels {

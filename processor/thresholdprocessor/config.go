@@ -169,7 +169,7 @@ func (c *Config) inline() any {
 func (c *Config) defaults() rule.Defaults {
 	return rule.Defaults{
 		DefaultOwner: c.DefaultOwner, DefaultSeverity: c.DefaultSeverity, SeverityLabels: c.SeverityLabels,
-		HoldFor: c.HoldFor, EvaluationInterval: c.EvaluationInterval,
+		HoldFor: c.HoldFor, EvaluationInterval: c.EvaluationInterval, Lookback: c.Lookback,
 	}
 }
 

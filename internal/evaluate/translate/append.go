@@ -14,7 +14,7 @@ type appender struct {
 	now    int64
 	counts *Counts
 	// utf8 is set where attribute names become label names as they are: then a point that has one twice gives a label
-	// twice.
+	// twice, and an empty one gives a label without a name.
 	utf8 bool
 	// only is the one name that is let through, "" for all that are wanted.
 	only string

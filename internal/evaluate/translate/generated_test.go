@@ -101,7 +101,7 @@ func (d *draws) one(m pmetric.Metric) {
 	d.metric++
 	m.SetName(fmt.Sprintf("%s.n%d", rapid.SampledFrom(metricNames).Draw(d.T, "name"), d.metric))
 	if d.odd && rapid.IntRange(0, 9).Draw(d.T, "odd name") == 0 {
-		m.SetName(rapid.SampledFrom(odd).Draw(d.T, "name"))
+		m.SetName(rapid.SampledFrom(odd[1:]).Draw(d.T, "name")) // not "": nobody can select what has no name
 	}
 	m.SetUnit(rapid.SampledFrom(units).Draw(d.T, "unit"))
 	m.SetDescription("what nobody needs")
@@ -288,11 +288,8 @@ func TestOnePointThatCannotBeTranslatedCostsOnlyItself(t *testing.T) {
 			theirs.send(r, single)
 		}
 		New(opts, got).Consume(context.Background(), md, noon)
-		comparable := func(sample string) bool {
-			// target_info's samples depend on what else is in a batch. Without strategies that escape, Prometheus takes
-			// metrics and labels that have an empty name; nobody can select these.
-			return !strings.Contains(sample, `__name__="target_info"`) && strings.Contains(sample, "__name__") && !strings.Contains(sample, `""="`)
-		}
-		require.Equal(r, only(want.sorted(), comparable), only(got.sorted(), comparable))
+		// target_info's samples depend on what else is in a batch.
+		alone := func(sample string) bool { return !strings.Contains(sample, `__name__="target_info"`) }
+		require.Equal(r, only(want.sorted(), alone), only(got.sorted(), alone))
 	})
 }

@@ -80,7 +80,7 @@ const ownPrefix = "alert."
 func (s *session) attributes(from, to pcommon.Map, tagged bool) bool {
 	tags, escaped := false, !s.t.settings.AllowUTF8
 	for key := range from.All() {
-		if key == "" || escaped && !s.t.nameable(key) {
+		if escaped && !s.t.nameable(key) {
 			s.counts.Untranslatable++
 			return false
 		}

@@ -77,9 +77,12 @@ func (r *recorder) AppenderV2(context.Context) storage.AppenderV2 { return recor
 type recording struct{ *recorder }
 
 func (r recording) Append(_ storage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, _ storage.AOptions) (storage.SeriesRef, error) {
+	// As Prometheus' storage does.
 	if h != nil && h.Validate() != nil {
-		// As Prometheus' storage does.
 		return 0, h.Validate()
+	}
+	if name, twice := ls.HasDuplicateLabelNames(); twice {
+		return 0, fmt.Errorf("label %q is there twice, or is empty: %w", name, tsdb.ErrInvalidSample)
 	}
 	return 1, r.recorder.Append(ls, st, t, v, h, fh, 0)
 }

@@ -152,3 +152,13 @@ func (s *naiveSet) Next() bool                       { s.i++; return s.i <= len(
 func (s *naiveSet) At() storage.Series                { return s.out[s.i-1] }
 func (s *naiveSet) Err() error                        { return nil }
 func (s *naiveSet) Warnings() annotations.Annotations { return nil }
+
+// Newest returns the time (ms) of the newest sample of the series that a selector matches.
+func (w *Window) Newest(s Selector) (t int64, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, n := range w.series {
+		t, ok = max(t, n.samples[len(n.samples)-1].t), true
+	}
+	return t, ok
+}
