@@ -49,6 +49,7 @@ func (d *decoder) rule(f field, g *Group) *Rule {
 	d.review(m, r)
 	r.warnings = d.warnings
 	r.templates = newTemplates(r)
+	r.templates.externalURL = d.defaults.ExternalURL
 	r.hash = r.stateHash()
 	return r
 }

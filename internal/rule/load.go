@@ -26,6 +26,10 @@ type Defaults struct {
 	HoldFor time.Duration
 	// EvaluationInterval is that of groups without `interval`; 0 leaves them without.
 	EvaluationInterval time.Duration
+	// ExternalURL is what templates see as $externalURL.
+	ExternalURL string
+	// IgnoreUnknownKeys passes over keys that are not known, as promtool can: the processor never does.
+	IgnoreUnknownKeys bool
 	// Lookback is PromQL's look-back, which every selector without a range reads; 0 is 5m.
 	Lookback time.Duration
 }

@@ -94,6 +94,9 @@ func (f field) mapping(known []string, explain func(e entry) bool) mapping {
 		if slices.Contains(known, e.name) || (explain != nil && explain(e)) {
 			continue
 		}
+		if f.d.defaults.IgnoreUnknownKeys {
+			continue
+		}
 		m.unknown = true
 		if like := nearest(e.name, known); like != "" {
 			e.key.errorf("unknown key: did you mean %s?", like)

@@ -33,6 +33,8 @@ type templates struct {
 	// where they must stay apart.
 	joined string
 	count  int
+	// externalURL is $externalURL.
+	externalURL string
 }
 
 // text is the template of one label or annotation.
@@ -100,7 +102,7 @@ func (r *Rule) ExpandQuerying(
 		query: query,
 		name:  "__alert_" + r.Name,
 		now:   model.TimeFromUnixNano(now.UnixNano()),
-		data:  template.AlertTemplateData(series, external, "", promql.Sample{F: value}),
+		data:  template.AlertTemplateData(series, external, t.externalURL, promql.Sample{F: value}),
 	}
 	together := e.together(t)
 	for i := range t.texts {
