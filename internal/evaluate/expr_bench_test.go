@@ -82,7 +82,7 @@ func benchExpr(b *testing.B, series int, firing bool) {
 		for range 8 { // the window is not filled any more, nothing is new
 			turn(0, false)
 		}
-		quiet := heapInUse()
+		quiet := heap()
 		v := 0.0
 		if firing {
 			v = 1
@@ -90,7 +90,7 @@ func benchExpr(b *testing.B, series int, firing bool) {
 		for range 6 { // past `for: 1m`
 			turn(v, false)
 		}
-		if full := heapInUse(); full > quiet {
+		if full := heap(); full > quiet {
 			c.kept = full - quiet
 		}
 		for range turns {
@@ -114,14 +114,6 @@ func benchExpr(b *testing.B, series int, firing bool) {
 func median[T ~int64 | ~uint64](v []T) T {
 	slices.Sort(v)
 	return v[len(v)/2]
-}
-
-func heapInUse() uint64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
 }
 
 func benchSeries(n int) []labels.Labels {

@@ -291,6 +291,8 @@ func (b *batch) lookAt(m *metricState, points pmetric.NumberDataPointSlice) {
 	m.mu.Lock()
 	m.unit = b.metric.Unit()
 	m.mu.Unlock()
+	m.values.mu.Lock()
+	defer m.values.mu.Unlock()
 	for i := range points.Len() {
 		if v, missing := number(points.At(i)); !missing && !isBlank(v, b.metric) {
 			m.values.note(v)

@@ -178,7 +178,7 @@ func (e *Evaluator) checkClaims(r *exprRule, add func(ProblemKind, string, ...an
 		if _, unit, ok := e.translator.TypeOf(name); !ok || unit != "1" {
 			continue
 		}
-		if low, high, seen := r.observed.get(); seen && low >= 0 && high <= 1 {
+		if high, is := r.observed.fraction(); is {
 			if t := percent(r.rule.Tiers); t != nil {
 				add(ProblemPercent, "%s: %s is a fraction between 0 and 1 (unit 1, at most %g so far)", t, name, high)
 				break
@@ -211,29 +211,25 @@ func percent(tiers []rule.Tier) *rule.Threshold {
 
 // lookAt notes the values of a result.
 func (o *observed) lookAt(vector promql.Vector) {
-	low, high, seen := o.get()
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	for i := range vector {
-		v := vector[i].F
-		if vector[i].H == nil && v == v && (!seen || v < low || v > high) { // rarely
-			o.note(v)
-			low, high, seen = o.get()
+		if vector[i].H == nil {
+			o.note(vector[i].F)
 		}
 	}
 }
 
-// note widens the range to a value.
+// note widens the range to a value; the caller holds mu.
 func (o *observed) note(v float64) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.seen {
-		o.low, o.high, o.seen = v, v, true
-		return
-	}
 	o.low, o.high = min(o.low, v), max(o.high, v)
+	o.parts = o.parts || v > 0 && v < 1
 }
 
-func (o *observed) get() (low, high float64, seen bool) {
+// fraction reports whether all values lay between 0 and 1, and not all at the ends, and the highest of them. Counts
+// that happen to be 0 and 1 are no fractions.
+func (o *observed) fraction() (high float64, is bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.low, o.high, o.seen
+	return o.high, o.parts && o.low >= 0 && o.high <= 1
 }

@@ -200,11 +200,10 @@ func (r *ruleState) problems(elapsed, neverMatched int64) []Problem {
 			"a monotonic cumulative sum, a histogram or a summary", r.rule.Metric)
 	}
 	if t := percent(r.rule.Tiers); t != nil {
-		low, high, seen := r.metric.values.get()
 		r.metric.mu.Lock()
 		unit := r.metric.unit
 		r.metric.mu.Unlock()
-		if seen && low >= 0 && high <= 1 && unit == "1" {
+		if high, is := r.metric.values.fraction(); is && unit == "1" {
 			add(ProblemPercent, "%s: %s is a fraction between 0 and 1 (unit 1, at most %g so far)", t, r.rule.Metric, high)
 		}
 	}

@@ -225,6 +225,7 @@ func packLabels(ls labels.Labels) labelSet {
 // observed is the range of values that a signal has shown.
 type observed struct {
 	mu        sync.Mutex
-	low, high float64
-	seen      bool
+	low, high float64 // 0 counts as seen
+	// parts is set once a value lay between 0 and 1.
+	parts bool
 }
