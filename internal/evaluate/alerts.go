@@ -267,6 +267,9 @@ const templateTimeout = 100 * time.Millisecond
 
 // withExternal adds the external labels that are not taken, in place.
 func (e *Evaluator) withExternal(labels map[string]string) map[string]string {
+	if e.opts.ExternalLabelsKept {
+		return labels
+	}
 	for name, value := range e.opts.ExternalLabels {
 		if _, ok := labels[name]; !ok {
 			labels[name] = value

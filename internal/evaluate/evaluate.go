@@ -55,6 +55,9 @@ type Options struct {
 	// WholeHistory says that what is given is all there is, so that absence means something from the first moment on:
 	// tests and replays.
 	WholeHistory bool
+	// ExternalLabelsKept says that external labels are for templates alone and alerts do not go out with them: unit
+	// tests, which compare the labels that a rule gives.
+	ExternalLabelsKept bool
 }
 
 // Evaluator judges against a set of rules. Every method is safe for concurrent use.
