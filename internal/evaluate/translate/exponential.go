@@ -183,14 +183,11 @@ func (b *buckets) through(last int32) (n uint64) {
 }
 
 // indexOf is the index of the bucket that holds v > 0: bucket i goes from base^i, exclusive, to base^(i+1), inclusive,
-// where base is 2^(2^-scale).
+// where base is 2^(2^-scale). What a bound comes out as in floating point is taken for that bound: otherwise a zero
+// threshold that was widened to one would take in the next bucket with the next point.
 func indexOf(v float64, scale int32) int32 {
-	fraction, exponent := math.Frexp(v)
-	if fraction == 0.5 {
-		// Powers of 2 are bounds; a logarithm would miss some by a hair.
-		return int32(math.Ceil(math.Ldexp(float64(exponent-1), int(scale)))) - 1
-	}
-	return int32(math.Floor(math.Ldexp(math.Log2(v), int(scale))))
+	const nearly = 1e-6 // of a bucket; a logarithm's error is below 1e-7 of one at the finest scale
+	return int32(math.Ceil(math.Ldexp(math.Log2(v), int(scale))-nearly)) - 1
 }
 
 func upperBound(index, scale int32) float64 {
