@@ -66,6 +66,6 @@ A first rule, to be saved as rules.yaml and checked with 'alertctl check rules.y
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newCheck())
+	root.AddCommand(newCheck(), newTest())
 	return root
 }
