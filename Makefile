@@ -47,6 +47,10 @@ e2e: $(COLLECTOR) ## the end-to-end tests alone, with their figures
 race: ## the unit tests under the race detector
 	$(GO) test -race $(UNIT)
 
+.PHONY: test-promql
+test-promql: ## Prometheus' own test suite for PromQL, on our window of samples
+	$(GO) test -count=1 -run '^TestPromQL' ./internal/evaluate/window
+
 .PHONY: fuzz
 fuzz: ## every fuzz test for FUZZTIME (10s)
 	@set -e; for file in $$(grep -rl --include='*_test.go' '^func Fuzz' $$(ls -d cmd exporter extension internal processor receiver)); do \
