@@ -83,15 +83,16 @@ const (
 func (s *series) append(sm sample, c clock, to *scratch) reason {
 	if !c.known {
 		c.now = sm.t
-	} else if s.t > c.now && sm.t <= c.now && !s.withdraw(sm.t, c.now, to) {
-		return lateOrRepeated
-	}
-	if sm.t <= s.t {
-		return lateOrRepeated
 	}
 	cut := s.match.cut(c.now)
 	if sm.t < cut {
 		return tooOld
+	}
+	if c.known && s.t > c.now && sm.t <= c.now && !s.withdraw(sm.t, c.now, to) {
+		return lateOrRepeated
+	}
+	if sm.t <= s.t {
+		return lateOrRepeated
 	}
 	s.dropBefore(cut)
 	s.settle(cut, sm.t, to)
@@ -242,8 +243,9 @@ func (s *series) samples() int {
 	return n
 }
 
-// count is how many samples a chunk has: every encoding begins with that.
-func count(chunk []byte) int { return int(binary.BigEndian.Uint16(chunk)) }
+// count is how many samples a chunk has. Every encoding begins with that; those of histograms use the two highest bits
+// for something else, which are 0 in those of floats, as no chunk here is that large.
+func count(chunk []byte) int { return int(binary.BigEndian.Uint16(chunk)) & 0x3fff }
 
 // size is how many bytes a series takes, but for its places in the table and the lists.
 func (s *series) size() int {
