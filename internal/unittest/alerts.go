@@ -74,6 +74,9 @@ func (a *AlertTest) compare(active []gotAlert) *Failure {
 	if same := len(a.Expected) - len(missing); same > 0 {
 		fmt.Fprintf(&b, ", of which %d as expected", same)
 	}
+	if waiting := len(active) - len(got); waiting > 0 {
+		fmt.Fprintf(&b, " (%d more pending)", waiting)
+	}
 	for _, i := range missing {
 		e := &a.Expected[i]
 		j := e.nearest(a.Alertname, got, unexpected)

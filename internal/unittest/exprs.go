@@ -64,6 +64,9 @@ func showSamples(expected, got []querySample, missing, unexpected []int) string 
 		g := &got[unexpected[at]]
 		unexpected = slices.Delete(slices.Clone(unexpected), at, at+1)
 		fmt.Fprintf(&b, "\n~ different:  %s\n      - expected %s\n      + got      %s", e.labels, e.show(), g.show())
+		if math.IsNaN(e.value) && math.IsNaN(g.value) {
+			b.WriteString("\n      (NaN equals nothing, as with promtool: test for it with x != x)")
+		}
 	}
 	for _, j := range unexpected {
 		fmt.Fprintf(&b, "\n+ unexpected: %s %s", got[j].labels, got[j].show())

@@ -87,14 +87,14 @@ func (p *play) step(ctx context.Context, ts time.Time) []Failure {
 		p.exprs.EvaluateGroup(ctx, g.Key, now, now)
 	}
 	if err := ctx.Err(); err != nil {
-		return []Failure{{Position: p.test.Position, Msg: fmt.Sprintf("stopped at %s: %v", ts, err)}}
+		return []Failure{{Position: p.test.Position, Msg: fmt.Sprintf("stopped at %s: %v", formatDuration(ts.Sub(p.test.Start)), err)}}
 	}
 	var failures []Failure
 	for _, problem := range p.exprs.Problems(now) {
 		if problem.Kind == evaluate.ProblemEvaluation {
 			failures = append(failures, Failure{
 				Position: p.position(problem),
-				Msg:      fmt.Sprintf("cannot be evaluated at %s: %s", ts.Format(time.RFC3339Nano), problem.Detail),
+				Msg:      fmt.Sprintf("cannot be evaluated at %s: %s", formatDuration(ts.Sub(p.test.Start)), problem.Detail),
 			})
 		}
 	}

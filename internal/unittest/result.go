@@ -2,6 +2,7 @@ package unittest
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/rule"
@@ -17,11 +18,23 @@ type Result struct {
 	Tests    []TestResult
 	// Skipped counts the tests that were not asked for.
 	Skipped int
+
+	// listed are the errors of rule files that a test has shown already.
+	listed string
 }
 
 // Failed reports whether the file could not be read, or a test failed.
 func (r *Result) Failed() bool {
 	return r.Err != nil || slices.ContainsFunc(r.Tests, func(t TestResult) bool { return len(t.Failures) > 0 })
+}
+
+// warn adds what was not said yet.
+func (r *Result) warn(warnings []rule.Warning) {
+	for _, w := range warnings {
+		if !slices.Contains(r.Warnings, w) {
+			r.Warnings = append(r.Warnings, w)
+		}
+	}
 }
 
 // TestResult is what came of one test.
@@ -49,14 +62,19 @@ func sortFailures(failures []Failure) {
 	})
 }
 
-// failuresOf are what an error consists of; what has no position gets one.
-func failuresOf(err error, at rule.Position) []Failure {
-	if errs, ok := err.(rule.Errors); ok { //nolint:errorlint // the loader's errors are not wrapped
-		all := make([]Failure, len(errs))
-		for i, e := range errs {
-			all[i] = Failure{Position: e.Position, Msg: e.Msg}
-		}
-		return all
+// unloaded are the failures of a test whose rule files are wrong. The errors are listed once, not with every test.
+func (r *Result) unloaded(err error, at rule.Position) []Failure {
+	var errs rule.Errors
+	if !errors.As(err, &errs) {
+		errs = rule.Errors{{Position: at, Msg: err.Error()}}
 	}
-	return []Failure{{Position: at, Msg: err.Error()}}
+	if r.listed == errs.Error() {
+		return []Failure{{Position: at, Msg: "its rule files cannot be read: see the test before"}}
+	}
+	r.listed = errs.Error()
+	all := make([]Failure, len(errs))
+	for i, e := range errs {
+		all[i] = Failure{Position: e.Position, Msg: e.Msg}
+	}
+	return all
 }

@@ -1,6 +1,7 @@
 package unittest
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -38,24 +39,18 @@ func loadRules(files []string, d rule.Defaults) (*rule.Set, error) {
 	var groups []*rule.Group
 	for _, file := range files {
 		read, err := rule.ReadFile(file, d)
-		errs = append(errs, errorsOf(err)...)
+		var wrong rule.Errors
+		if errors.As(err, &wrong) {
+			errs = append(errs, wrong...)
+		} else if err != nil {
+			return nil, err
+		}
 		groups = append(groups, read...)
 	}
 	if len(errs) > 0 {
 		return nil, errs
 	}
 	return rule.Combine(groups)
-}
-
-func errorsOf(err error) rule.Errors {
-	switch e := err.(type) { //nolint:errorlint // the loader's errors are not wrapped
-	case nil:
-		return nil
-	case rule.Errors:
-		return e
-	default:
-		return rule.Errors{{Msg: err.Error()}}
-	}
 }
 
 // orderGroups brings the groups into the order of evaluation.
@@ -65,6 +60,24 @@ func (f *File) orderGroups(set *rule.Set) {
 		place[name.Value] = i
 	}
 	slices.SortStableFunc(set.Groups, func(a, b *rule.Group) int { return place[a.Name] - place[b.Name] })
+}
+
+// review finds names that are no rule's and no group's: what is misspelt never fires, and is never out of order.
+func (f *File) review(set *rule.Set, t *Test) []rule.Warning {
+	var all []rule.Warning
+	for _, name := range f.GroupOrder {
+		if !slices.ContainsFunc(set.Groups, func(g *rule.Group) bool { return g.Name == name.Value }) {
+			all = append(all, rule.Warning{Position: name.Position, Msg: fmt.Sprintf("no rule file has a group of this name (got %q)", name.Value)})
+		}
+	}
+	rules := set.Rules()
+	for i := range t.Alerts {
+		a := &t.Alerts[i]
+		if !slices.ContainsFunc(rules, func(r *rule.Rule) bool { return r.Name == a.Alertname }) {
+			all = append(all, rule.Warning{Position: a.Position, Msg: fmt.Sprintf("no rule file has an alert of this name, so there never is one (got %q)", a.Alertname)})
+		}
+	}
+	return all
 }
 
 // only returns the set with only the rules that keep wants.

@@ -42,7 +42,7 @@ func Run(ctx context.Context, path string, opts Options) *Result {
 			continue
 		}
 		done := TestResult{Title: t.Title, Position: t.Position}
-		done.Failures, done.Dump = f.run(ctx, t, files, opts)
+		done.Failures, done.Dump = f.run(ctx, t, files, opts, r)
 		sortFailures(done.Failures)
 		r.Tests = append(r.Tests, done)
 		if ctx.Err() != nil {
@@ -53,7 +53,7 @@ func Run(ctx context.Context, path string, opts Options) *Result {
 }
 
 // run runs one test.
-func (f *File) run(ctx context.Context, t *Test, files []string, opts Options) (failures []Failure, dump string) {
+func (f *File) run(ctx context.Context, t *Test, files []string, opts Options, r *Result) (failures []Failure, dump string) {
 	promqlParser := parser.NewParser(parser.Options{})
 	series, failures := t.input(promqlParser)
 	if len(failures) > 0 {
@@ -65,7 +65,7 @@ func (f *File) run(ctx context.Context, t *Test, files []string, opts Options) (
 		IgnoreUnknownKeys:  opts.IgnoreUnknownKeys,
 	})
 	if err != nil {
-		return failuresOf(err, t.Position), ""
+		return r.unloaded(err, t.Position), ""
 	}
 	for i := range t.Alerts {
 		if a := &t.Alerts[i]; a.Alertname == "" {
@@ -73,6 +73,7 @@ func (f *File) run(ctx context.Context, t *Test, files []string, opts Options) (
 		}
 	}
 	f.orderGroups(set)
+	r.warn(f.review(set, t))
 	play := newPlay(set, f.EvaluationInterval, t, series)
 	pending := byTime(t.Alerts)
 	end := t.Start.Add(t.last())
