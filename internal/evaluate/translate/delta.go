@@ -60,6 +60,13 @@ type numberTotal struct {
 	isDouble bool
 }
 
+func (n numberTotal) value() float64 {
+	if n.isDouble {
+		return n.double
+	}
+	return float64(n.integer)
+}
+
 type histogramTotal struct {
 	count  uint64
 	sum    float64
@@ -121,34 +128,32 @@ func (a *accumulator) prune(s *shard, now int64) {
 	}
 }
 
-// number adds a point to its stream and makes it the total.
-func (a *accumulator) number(key uint64, p pmetric.NumberDataPoint, now int64) outcome {
-	return a.in(key, uint64(p.StartTimestamp()), uint64(p.Timestamp()), now, func(t *total, _ bool) outcome {
+// number adds a value to its stream, and returns the total and when it began.
+func (a *accumulator) number(key uint64, start, at pcommon.Timestamp, v numberTotal, now int64) (sum float64, since pcommon.Timestamp, o outcome) {
+	o = a.in(key, uint64(start), uint64(at), now, func(t *total, _ bool) outcome {
 		n := &t.number
-		if p.ValueType() == pmetric.NumberDataPointValueTypeDouble && !n.isDouble {
+		if v.isDouble && !n.isDouble {
 			n.isDouble, n.double = true, float64(n.integer)
 		}
 		switch {
 		case !n.isDouble:
-			n.integer += p.IntValue()
-			p.SetIntValue(n.integer)
-		case p.ValueType() == pmetric.NumberDataPointValueTypeInt:
-			n.double += float64(p.IntValue())
-			p.SetDoubleValue(n.double)
+			n.integer += v.integer
+		case v.isDouble:
+			n.double += v.double
 		default:
-			n.double += p.DoubleValue()
-			p.SetDoubleValue(n.double)
+			n.double += float64(v.integer)
 		}
-		p.SetStartTimestamp(pcommon.Timestamp(t.start))
+		sum, since = n.value(), pcommon.Timestamp(t.start)
 		return added
 	})
+	return sum, since, o
 }
 
 // maxBuckets is the most buckets of an explicit histogram that is added up, so that the limit on streams is one on
 // memory too.
 const maxBuckets = 2048
 
-// histogram does the same for a histogram. With other bounds it begins anew: no count can be moved between them.
+// histogram adds a point to its stream and makes it the total. With other bounds it begins anew: no count can be moved between them.
 func (a *accumulator) histogram(key uint64, p pmetric.HistogramDataPoint, now int64) outcome {
 	bounds, counts := p.ExplicitBounds(), p.BucketCounts()
 	if bounds.Len() > maxBuckets || counts.Len() > maxBuckets+1 {

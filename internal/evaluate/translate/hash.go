@@ -8,13 +8,13 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
 
-// A delta stream is what OTLP calls one: resource, scope, metric and attributes, in whatever order these come. Two
-// streams out of a million share a key of 64 bits with a chance below 1e-7.
+// A stream is what OTLP calls one: resource, scope, metric and attributes, in whatever order these come. Two streams out
+// of a million share a key of 64 bits with a chance below 1e-7.
 
-// origin is the resource and scope that metrics come from; its hash is made once, and only where a delta asks for it.
+// origin is the resource and scope that metrics come from; its hash is made once, and only where something is wanted.
 type origin struct {
 	resource pcommon.Resource
-	scope    pcommon.InstrumentationScope
+	scope    pmetric.ScopeMetrics
 	hash     uint64
 	hashed   bool
 }
@@ -22,9 +22,11 @@ type origin struct {
 // metric is the key of a metric's streams, to be mixed with the hash of a point's attributes.
 func (o *origin) metric(m pmetric.Metric, k kind) uint64 {
 	if !o.hashed {
-		o.hash = mix(hashAttributes(o.resource.Attributes()), xxhash.Sum64String(o.scope.Name()))
-		o.hash = mix(o.hash, xxhash.Sum64String(o.scope.Version()))
-		o.hash = mix(o.hash, hashAttributes(o.scope.Attributes()))
+		scope := o.scope.Scope()
+		o.hash = mix(hashAttributes(o.resource.Attributes(), false), xxhash.Sum64String(scope.Name()))
+		o.hash = mix(o.hash, xxhash.Sum64String(scope.Version()))
+		o.hash = mix(o.hash, xxhash.Sum64String(o.scope.SchemaUrl()))
+		o.hash = mix(o.hash, hashAttributes(scope.Attributes(), false))
 		o.hashed = true
 	}
 	h := mix(o.hash, xxhash.Sum64String(m.Name()))
@@ -41,9 +43,13 @@ func mix(a, b uint64) uint64 {
 	return h
 }
 
-func hashAttributes(m pcommon.Map) uint64 {
+// hashAttributes leaves out this project's tags where tagged is set.
+func hashAttributes(m pcommon.Map, tagged bool) uint64 {
 	var sum uint64
 	for key, value := range m.All() {
+		if tagged && isTag(key) {
+			continue
+		}
 		sum += mix(xxhash.Sum64String(key), hashValue(value))
 	}
 	return sum

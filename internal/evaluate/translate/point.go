@@ -5,92 +5,122 @@ import (
 	"strings"
 
 	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/value"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
 )
 
-// metric copies a wanted metric's points, deltas added up, and reports whether there are any.
+// taken is a wanted metric that a session works on.
+type taken struct {
+	*choice
+	// key is what all of its streams' keys are made from.
+	key uint64
+	// delta is set where points have to be added up.
+	delta bool
+	// tagged is set where attributes can be tags.
+	tagged bool
+}
+
+// metric appends the points of streams that are known, copies the others, and reports whether there are any of those.
+// What is copied is cumulative.
 func (s *session) metric(m, to pmetric.Metric, c *choice, o *origin) bool {
 	to.SetName(m.Name())
 	to.SetUnit(m.Unit())
-	tagged := !strings.HasPrefix(m.Name(), ownPrefix)
+	w := taken{choice: c, key: o.metric(m, c.kind), tagged: !strings.HasPrefix(m.Name(), ownPrefix)}
 	switch m.Type() {
 	case pmetric.MetricTypeGauge:
 		points := to.SetEmptyGauge().DataPoints()
-		s.numbers(m, m.Gauge().DataPoints(), points, tagged, nil)
+		s.numbers(m, m.Gauge().DataPoints(), points, w)
 		return points.Len() > 0
 	case pmetric.MetricTypeSum:
 		sum := to.SetEmptySum()
 		sum.SetIsMonotonic(m.Sum().IsMonotonic())
-		delta, ok := s.temporality(m.Sum().AggregationTemporality(), o, m, c)
-		if !ok {
+		sum.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+		if !s.temporality(m.Sum().AggregationTemporality(), &w) {
 			return false
 		}
-		sum.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
-		s.numbers(m, m.Sum().DataPoints(), sum.DataPoints(), tagged, delta)
+		s.numbers(m, m.Sum().DataPoints(), sum.DataPoints(), w)
 		return sum.DataPoints().Len() > 0
 	case pmetric.MetricTypeHistogram:
-		delta, ok := s.temporality(m.Histogram().AggregationTemporality(), o, m, c)
-		if !ok {
-			return false
-		}
 		h := to.SetEmptyHistogram()
 		h.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
-		s.histograms(m.Histogram().DataPoints(), h.DataPoints(), c, tagged, delta)
-		return h.DataPoints().Len() > 0
-	case pmetric.MetricTypeExponentialHistogram:
-		delta, ok := s.temporality(m.ExponentialHistogram().AggregationTemporality(), o, m, c)
-		if !ok {
+		if !s.temporality(m.Histogram().AggregationTemporality(), &w) {
 			return false
 		}
+		s.histograms(m.Histogram().DataPoints(), h.DataPoints(), w)
+		return h.DataPoints().Len() > 0
+	case pmetric.MetricTypeExponentialHistogram:
 		h := to.SetEmptyExponentialHistogram()
 		h.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
-		s.exponentials(m.ExponentialHistogram().DataPoints(), h.DataPoints(), tagged, delta)
+		if !s.temporality(m.ExponentialHistogram().AggregationTemporality(), &w) {
+			return false
+		}
+		s.exponentials(m.ExponentialHistogram().DataPoints(), h.DataPoints(), w)
 		return h.DataPoints().Len() > 0
 	case pmetric.MetricTypeSummary:
 		points := to.SetEmptySummary().DataPoints()
-		s.summaries(m.Summary().DataPoints(), points, c, tagged)
+		s.summaries(m.Summary().DataPoints(), points, w)
 		return points.Len() > 0
 	}
 	return false
 }
 
-// temporality returns the key of a delta metric's streams, nil for a cumulative one.
-func (s *session) temporality(of pmetric.AggregationTemporality, o *origin, m pmetric.Metric, c *choice) (delta *uint64, ok bool) {
-	switch of {
-	case pmetric.AggregationTemporalityCumulative:
-		return nil, true
-	case pmetric.AggregationTemporalityDelta:
-		key := o.metric(m, c.kind)
-		return &key, true
-	default:
+func (s *session) temporality(of pmetric.AggregationTemporality, w *taken) bool {
+	w.delta = of == pmetric.AggregationTemporalityDelta
+	if !w.delta && of != pmetric.AggregationTemporalityCumulative {
 		s.counts.Untranslatable++
-		return nil, false
+		return false
 	}
+	return true
+}
+
+// known returns a stream whose labels are known.
+func (s *session) known(key uint64, w taken) (stream, bool) {
+	st, ok := s.t.known.get(key, w.wanted, s.out.now.Unix())
+	if ok && len(s.missed) > 0 {
+		_, missed := s.missed[key]
+		ok = !missed
+	}
+	if !ok {
+		s.missed[key] = struct{}{}
+	}
+	return st, ok
 }
 
 // ownPrefix begins the names of metrics that this project emits. The attributes that are tags on other metrics' points
 // are the identity of theirs.
 const ownPrefix = "alert."
 
-// attributes copies a point's attributes without this project's tags, and reports false for a point that has one
-// without a valid character in its name: the library would leave out the rest of the metric with it.
-func (s *session) attributes(from, to pcommon.Map, tagged bool) bool {
-	tags, escaped := false, !s.t.settings.AllowUTF8
-	for key := range from.All() {
-		if escaped && !s.t.nameable(key) {
+// translatable reports false for a point that has an attribute without a valid character in its name: the library would
+// leave out the rest of the metric with it.
+func (s *session) translatable(attributes pcommon.Map) bool {
+	if s.t.settings.AllowUTF8 {
+		return true
+	}
+	for key := range attributes.All() {
+		if !s.t.nameable(key) {
 			s.counts.Untranslatable++
 			return false
 		}
-		tags = tags || isTag(key)
-	}
-	from.CopyTo(to)
-	if tagged && tags {
-		to.RemoveIf(func(key string, _ pcommon.Value) bool { return isTag(key) })
 	}
 	return true
+}
+
+// attributes copies a point's attributes without this project's tags.
+func (w taken) attributes(from, to pcommon.Map) {
+	from.CopyTo(to)
+	if !w.tagged {
+		return
+	}
+	for key := range from.All() {
+		if isTag(key) {
+			to.RemoveIf(func(key string, _ pcommon.Value) bool { return isTag(key) })
+			return
+		}
+	}
 }
 
 // nameable says whether an attribute's name can become a label's.
@@ -112,9 +142,8 @@ func isTag(key string) bool {
 	return false
 }
 
-func (s *session) numbers(m pmetric.Metric, from, to pmetric.NumberDataPointSlice, tagged bool, delta *uint64) {
+func (s *session) numbers(m pmetric.Metric, from, to pmetric.NumberDataPointSlice, w taken) {
 	blanks := strings.HasPrefix(m.Name(), blankPrefix)
-	to.EnsureCapacity(from.Len())
 	for _, p := range from.All() {
 		if !s.timed(p.Timestamp()) {
 			continue
@@ -124,25 +153,35 @@ func (s *session) numbers(m pmetric.Metric, from, to pmetric.NumberDataPointSlic
 			s.counts.Missing++
 			continue
 		}
-		made := pmetric.NewNumberDataPoint()
-		if !s.attributes(p.Attributes(), made.Attributes(), tagged) {
+		reading := numberTotal{integer: p.IntValue(), double: p.DoubleValue(), isDouble: p.ValueType() == pmetric.NumberDataPointValueTypeDouble}
+		v, start := reading.value(), p.StartTimestamp()
+		key := mix(w.key, hashAttributes(p.Attributes(), w.tagged))
+		if none {
+			v = stale
+		} else if w.delta {
+			var o outcome
+			if v, start, o = s.t.deltas.number(key, start, p.Timestamp(), reading, s.now); !s.counted(o) {
+				continue
+			}
+		}
+		if known, ok := s.known(key, w); ok {
+			s.out.put(known.labels, ms(start), ms(p.Timestamp()), v, nil)
 			continue
 		}
+		if !s.translatable(p.Attributes()) {
+			continue
+		}
+		made := to.AppendEmpty()
+		w.attributes(p.Attributes(), made.Attributes())
 		made.SetTimestamp(p.Timestamp())
-		made.SetStartTimestamp(p.StartTimestamp())
+		made.SetStartTimestamp(s.out.place(pending{key: key, start: ms(start), wanted: w.wanted, keep: true}))
 		made.SetFlags(p.Flags())
-		switch p.ValueType() {
-		case pmetric.NumberDataPointValueTypeInt:
-			made.SetIntValue(p.IntValue())
-		case pmetric.NumberDataPointValueTypeDouble:
-			made.SetDoubleValue(p.DoubleValue())
-		}
-		if delta != nil && !none && !s.counted(s.t.deltas.number(mix(*delta, hashAttributes(made.Attributes())), made, s.now)) {
-			continue
-		}
-		made.MoveTo(to.AppendEmpty())
+		made.SetDoubleValue(v)
 	}
 }
+
+// stale is Prometheus' marker for a series that has ended.
+var stale = math.Float64frombits(value.StaleNaN)
 
 // blankPrefix begins the names of DCGM's fields, as its exporter names them.
 const blankPrefix = "DCGM_FI_"
@@ -161,35 +200,83 @@ func isBlank(p pmetric.NumberDataPoint) bool {
 	return p.DoubleValue() == blankDouble
 }
 
-func (s *session) histograms(from, to pmetric.HistogramDataPointSlice, c *choice, tagged bool, delta *uint64) {
-	to.EnsureCapacity(from.Len())
+func (s *session) histograms(from, to pmetric.HistogramDataPointSlice, w taken) {
 	for _, p := range from.All() {
 		if !s.timed(p.Timestamp()) {
 			continue
 		}
-		made := pmetric.NewHistogramDataPoint()
-		if !s.attributes(p.Attributes(), made.Attributes(), tagged) {
-			continue
-		}
-		made.SetTimestamp(p.Timestamp())
-		made.SetStartTimestamp(p.StartTimestamp())
-		made.SetFlags(p.Flags())
-		made.SetCount(p.Count())
-		if p.HasSum() {
-			made.SetSum(p.Sum())
-		}
-		if c.wanted&partBucket != 0 {
-			p.ExplicitBounds().CopyTo(made.ExplicitBounds())
-			p.BucketCounts().CopyTo(made.BucketCounts())
+		if w.wanted&partBucket != 0 {
 			if bound, ok := lastFinite(p.ExplicitBounds()); ok {
-				c.family.saw(bound)
+				w.family.saw(bound)
 			}
 		}
-		if delta != nil && !p.Flags().NoRecordedValue() &&
-			!s.counted(s.t.deltas.histogram(mix(*delta, hashAttributes(made.Attributes())), made, s.now)) {
+		key := mix(w.key, hashAttributes(p.Attributes(), w.tagged))
+		point := p
+		if w.delta && !p.Flags().NoRecordedValue() {
+			point = pmetric.NewHistogramDataPoint()
+			w.histogram(p, point)
+			if !s.counted(s.t.deltas.histogram(key, point, s.now)) {
+				continue
+			}
+		}
+		if known, ok := s.known(key, w); ok && known.parts.fit(point, w.wanted) {
+			s.series(known.parts, point, w.wanted)
 			continue
 		}
-		made.MoveTo(to.AppendEmpty())
+		// Bounds that are new are new series; whatever else of this stream is in the batch stays behind them.
+		s.missed[key] = struct{}{}
+		if !s.translatable(p.Attributes()) {
+			continue
+		}
+		made := to.AppendEmpty()
+		w.histogram(point, made)
+		w.attributes(p.Attributes(), made.Attributes())
+		labels := &partLabels{}
+		if w.wanted&partBucket != 0 {
+			labels.bounds = point.ExplicitBounds().AsRaw()[:boundsOf(point)]
+		}
+		made.SetStartTimestamp(s.out.place(pending{key: key, start: ms(point.StartTimestamp()), wanted: w.wanted, keep: true, parts: labels}))
+	}
+}
+
+// histogram copies what is wanted of a point, without its attributes.
+func (w taken) histogram(from, to pmetric.HistogramDataPoint) {
+	to.SetTimestamp(from.Timestamp())
+	to.SetStartTimestamp(from.StartTimestamp())
+	to.SetFlags(from.Flags())
+	to.SetCount(from.Count())
+	if from.HasSum() {
+		to.SetSum(from.Sum())
+	}
+	if w.wanted&partBucket != 0 {
+		from.ExplicitBounds().CopyTo(to.ExplicitBounds())
+		from.BucketCounts().CopyTo(to.BucketCounts())
+	}
+}
+
+// series appends a histogram as the library does.
+func (s *session) series(to *partLabels, p pmetric.HistogramDataPoint, wanted parts) {
+	start, at := ms(p.StartTimestamp()), ms(p.Timestamp())
+	none := p.Flags().NoRecordedValue()
+	put := func(ls labels.Labels, v float64) {
+		if none {
+			v = stale
+		}
+		s.out.put(ls, start, at, v, nil)
+	}
+	if wanted&partSum != 0 && p.HasSum() {
+		put(to.sum, p.Sum())
+	}
+	if wanted&partCount != 0 {
+		put(to.count, float64(p.Count()))
+	}
+	if wanted&partBucket != 0 {
+		cumulative := uint64(0)
+		for i := range to.bounds {
+			cumulative += p.BucketCounts().At(i)
+			put(to.buckets[i], float64(cumulative))
+		}
+		put(to.buckets[len(to.bounds)], float64(p.Count()))
 	}
 }
 
@@ -202,8 +289,9 @@ func lastFinite(bounds pcommon.Float64Slice) (float64, bool) {
 	return 0, false
 }
 
-func (s *session) exponentials(from, to pmetric.ExponentialHistogramDataPointSlice, tagged bool, delta *uint64) {
-	to.EnsureCapacity(from.Len())
+// exponentials and summaries all go to the library: their buckets are more work than their labels, or their number is
+// small.
+func (s *session) exponentials(from, to pmetric.ExponentialHistogramDataPointSlice, w taken) {
 	for _, p := range from.All() {
 		if !s.timed(p.Timestamp()) {
 			continue
@@ -212,10 +300,10 @@ func (s *session) exponentials(from, to pmetric.ExponentialHistogramDataPointSli
 			s.counts.Untranslatable++
 			continue
 		}
-		made := pmetric.NewExponentialHistogramDataPoint()
-		if !s.attributes(p.Attributes(), made.Attributes(), tagged) {
+		if !s.translatable(p.Attributes()) {
 			continue
 		}
+		made := pmetric.NewExponentialHistogramDataPoint()
 		made.SetTimestamp(p.Timestamp())
 		made.SetStartTimestamp(p.StartTimestamp())
 		made.SetFlags(p.Flags())
@@ -228,35 +316,32 @@ func (s *session) exponentials(from, to pmetric.ExponentialHistogramDataPointSli
 		}
 		p.Positive().CopyTo(made.Positive())
 		p.Negative().CopyTo(made.Negative())
-		if delta != nil && !p.Flags().NoRecordedValue() &&
-			!s.counted(s.t.deltas.exponential(mix(*delta, hashAttributes(made.Attributes())), made, s.now)) {
+		if w.delta && !p.Flags().NoRecordedValue() &&
+			!s.counted(s.t.deltas.exponential(mix(w.key, hashAttributes(p.Attributes(), w.tagged)), made, s.now)) {
 			continue
 		}
+		w.attributes(p.Attributes(), made.Attributes())
+		made.SetStartTimestamp(s.out.place(pending{start: ms(made.StartTimestamp())}))
 		made.MoveTo(to.AppendEmpty())
 	}
 }
 
-func (s *session) summaries(from, to pmetric.SummaryDataPointSlice, c *choice, tagged bool) {
-	to.EnsureCapacity(from.Len())
+func (s *session) summaries(from, to pmetric.SummaryDataPointSlice, w taken) {
 	for _, p := range from.All() {
-		if !s.timed(p.Timestamp()) {
+		if !s.timed(p.Timestamp()) || !s.translatable(p.Attributes()) {
 			continue
 		}
 		made := to.AppendEmpty()
-		if !s.attributes(p.Attributes(), made.Attributes(), tagged) {
-			made.SetTimestamp(0)
-			continue
-		}
+		w.attributes(p.Attributes(), made.Attributes())
 		made.SetTimestamp(p.Timestamp())
-		made.SetStartTimestamp(p.StartTimestamp())
+		made.SetStartTimestamp(s.out.place(pending{start: ms(p.StartTimestamp())}))
 		made.SetFlags(p.Flags())
 		made.SetCount(p.Count())
 		made.SetSum(p.Sum())
-		if c.wanted&plain != 0 {
+		if w.wanted&plain != 0 {
 			p.QuantileValues().CopyTo(made.QuantileValues())
 		}
 	}
-	to.RemoveIf(func(p pmetric.SummaryDataPoint) bool { return p.Timestamp() == 0 })
 }
 
 // counted takes note of what became of a delta point, and reports whether it was added.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -313,4 +314,19 @@ func keep(m pmetric.Metric, n int) {
 
 func only(samples []string, which func(string) bool) []string {
 	return slices.DeleteFunc(append([]string{}, samples...), func(s string) bool { return !which(s) })
+}
+
+// nameOf is the metric name of a written sample.
+func nameOf(sample string) string {
+	_, rest, _ := strings.Cut(sample, `__name__="`)
+	name, _, _ := strings.Cut(rest, `"`)
+	return name
+}
+
+func (r *recorder) names() []string {
+	seen := map[string]bool{}
+	for _, s := range r.samples {
+		seen[nameOf(s)] = true
+	}
+	return slices.Sorted(maps.Keys(seen))
 }

@@ -10,7 +10,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
 
-// wear is how many samples a converter is used for: it remembers every attribute name that it has met.
+// wear is how many points a converter is used for: it remembers every attribute name that it has met.
 const wear = 20_000
 
 // session is one batch on its way: what is wanted of it is copied and given to the library, which appends to out. It is
@@ -24,11 +24,14 @@ type session struct {
 	counts         Counts
 	now            int64
 	oldest, newest int64
+	// missed are the streams of this batch that were not known: all of their points go to the library, so that they stay
+	// in order.
+	missed map[uint64]struct{}
 }
 
 func newSession(t *Translator) *session {
-	out := &appender{sink: t.sink, utf8: t.settings.AllowUTF8}
-	return &session{t: t, out: out, converter: prometheusremotewrite.NewPrometheusConverter(out)}
+	out := &appender{t: t}
+	return &session{t: t, out: out, converter: prometheusremotewrite.NewPrometheusConverter(out), missed: map[uint64]struct{}{}}
 }
 
 func (s *session) worn() bool { return s.used > wear }
@@ -43,7 +46,7 @@ func (s *session) take(md pmetric.Metrics, now time.Time) Counts {
 	if s.t.opts.MaxFuture > 0 {
 		s.newest = s.now + int64(s.t.opts.MaxFuture)
 	}
-	s.out.begin(now.UnixMilli(), &s.counts)
+	s.out.begin(now, &s.counts)
 	settings := s.t.settings
 	settings.DisableTargetInfo = true
 	if wanted := s.metrics(md); wanted.ResourceMetrics().Len() > 0 {
@@ -54,7 +57,9 @@ func (s *session) take(md pmetric.Metrics, now time.Time) Counts {
 		s.out.only = targetInfo
 		s.convert(s.targets(md), settings)
 	}
-	s.used += s.counts.Appended + s.counts.Refused
+	s.used += len(s.out.pending)
+	s.out.end()
+	clear(s.missed)
 	return s.counts
 }
 
@@ -85,7 +90,7 @@ func leaves(errs []error) int {
 	return n
 }
 
-// metrics copies what is wanted, with its resources and scopes.
+// metrics appends what is wanted of streams that are known, and copies the rest, with its resources and scopes.
 func (s *session) metrics(md pmetric.Metrics) pmetric.Metrics {
 	wanted := pmetric.NewMetrics()
 	for _, rm := range md.ResourceMetrics().All() {
@@ -94,7 +99,7 @@ func (s *session) metrics(md pmetric.Metrics) pmetric.Metrics {
 		for _, sm := range rm.ScopeMetrics().All() {
 			var scope pmetric.ScopeMetrics
 			haveScope := false
-			o := origin{resource: rm.Resource(), scope: sm.Scope()}
+			o := origin{resource: rm.Resource(), scope: sm}
 			for _, m := range sm.Metrics().All() {
 				c := s.t.choice(m)
 				if c.wanted == 0 {

@@ -50,6 +50,9 @@ type Options struct {
 	// Names bounds how many OTLP metrics (name, unit and type) decisions are remembered for, and how many translated
 	// names are described. 0: 20,000.
 	Names int
+	// Series bounds how many series' labels are remembered; of further ones they are made anew with every point, which
+	// takes ten times as long. 0: 100,000.
+	Series int
 	// Streams bounds how many delta streams are accumulated at once; points of further ones are dropped and counted.
 	// 0: 100,000.
 	Streams int
@@ -59,6 +62,7 @@ type Options struct {
 
 const (
 	defaultNames    = 20_000
+	defaultSeries   = 100_000
 	defaultStreams  = 100_000
 	defaultForget   = time.Hour
 	defaultLookback = 5 * time.Minute
@@ -112,6 +116,7 @@ type Translator struct {
 	labels   otlptranslator.LabelNamer
 	choices  choices
 	families families
+	known    *streams
 	deltas   *accumulator
 	sessions sync.Pool
 }
@@ -119,6 +124,7 @@ type Translator struct {
 // New expects options that Validate accepts.
 func New(opts Options, sink Sink) *Translator {
 	opts.Names = orDefault(opts.Names, defaultNames)
+	opts.Series = orDefault(opts.Series, defaultSeries)
 	opts.Streams = orDefault(opts.Streams, defaultStreams)
 	opts.Forget = orDefault(opts.Forget, defaultForget)
 	opts.Lookback = orDefault(opts.Lookback, defaultLookback)
@@ -142,6 +148,7 @@ func New(opts Options, sink Sink) *Translator {
 			LabelNamePreserveMultipleUnderscores: config.DefaultOTLPConfig.LabelNamePreserveMultipleUnderscores,
 			ConvertHistogramsToNHCB:              config.DefaultOTLPConfig.ConvertHistogramsToNHCB,
 		},
+		known:  newStreams(opts.Series),
 		deltas: newAccumulator(opts.Streams, opts.Forget),
 	}
 	t.choices.limit, t.families.limit = opts.Names, opts.Names
@@ -189,7 +196,7 @@ func (c Counts) Dropped() int {
 }
 
 // Consume appends what is wanted of md, and leaves md as it is. A batch is taken whole whatever becomes of the request
-// that brought it. The order of points within a series is the sender's.
+// that brought it. The order of points within a stream is the sender's.
 func (t *Translator) Consume(_ context.Context, md pmetric.Metrics, now time.Time) Counts {
 	if !t.choices.any(md) {
 		return Counts{}
