@@ -11,7 +11,7 @@ import (
 // Exit codes, the same for every command. They are part of the interface: scripts and CI branch on them.
 const (
 	exitOK       = 0
-	exitErrors   = 1 // the rules are wrong
+	exitErrors   = 1 // the rules are wrong, or a test of theirs fails
 	exitUsage    = 2 // the command line is wrong
 	exitWarnings = 3 // --strict, and there are warnings but no errors
 )
@@ -44,7 +44,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "alertctl",
-		Short: "Check alert rule files",
+		Short: "Check and test alert rule files",
 		Long: `alertctl works on the rule files of the threshold processor: Prometheus rule files, with keys of our own for
 metrics that are checked as they pass through an OpenTelemetry Collector.
 
