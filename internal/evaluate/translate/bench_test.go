@@ -101,7 +101,7 @@ func TestNothingWantedAllocatesNothing(t *testing.T) {
 	assert.Zero(t, testing.AllocsPerRun(100, func() { tr.Consume(context.Background(), md, noon) }))
 }
 
-// What is wanted costs what Prometheus' translation costs, plus a copy.
+// What is wanted and new costs what Prometheus' translation costs, plus a copy; what is known, a fraction of that.
 func BenchmarkEverythingWanted(b *testing.B) {
 	const points = 10_000
 	measure := func(b *testing.B, consume func(pmetric.Metrics, time.Time)) {
@@ -117,11 +117,15 @@ func BenchmarkEverythingWanted(b *testing.B) {
 		}
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/points, "ns/point")
 	}
-	b.Run("translated", func(b *testing.B) {
+	b.Run("streams that are new", func(b *testing.B) {
+		tr := New(Options{Series: 1}, discarding{wants: true})
+		measure(b, func(md pmetric.Metrics, now time.Time) { tr.Consume(context.Background(), md, now) })
+	})
+	b.Run("streams that are known", func(b *testing.B) {
 		tr := New(Options{}, discarding{wants: true})
 		measure(b, func(md pmetric.Metrics, now time.Time) { tr.Consume(context.Background(), md, now) })
 	})
-	b.Run("translated into Prometheus head", func(b *testing.B) {
+	b.Run("known, into Prometheus' head", func(b *testing.B) {
 		sink := &stored{to: storageOf(b)}
 		tr := New(Options{}, sink)
 		measure(b, func(md pmetric.Metrics, now time.Time) {
@@ -129,7 +133,7 @@ func BenchmarkEverythingWanted(b *testing.B) {
 			sink.commit(b)
 		})
 	})
-	b.Run("Prometheus into its head", func(b *testing.B) {
+	b.Run("Prometheus, into its head", func(b *testing.B) {
 		to := storageOf(b)
 		measure(b, func(md pmetric.Metrics, _ time.Time) {
 			app := to.AppenderV2(context.Background())

@@ -153,8 +153,6 @@ func TestDeltaStreamsAreForgottenAndBounded(t *testing.T) {
 	assert.Equal(t, Counts{Overflow: 1}, point("c", 30), "no room")
 	assert.Equal(t, Counts{Appended: 1}, point("a", 60))
 	assert.EqualValues(t, 2, tr.deltas.count.Load())
-	// Shards are looked through when something of theirs comes, so c may have to wait for b's shard: it comes again
-	// with b itself.
 	assert.Equal(t, Counts{Appended: 1}, point("b", 200), "b begins anew")
 	assert.Equal(t, Counts{Appended: 1}, point("a", 210))
 	assert.Equal(t, []string{line(0, 10, 1), line(10, 20, 1), line(0, 60, 2), line(190, 200, 1), line(200, 210, 1)}, got.samples)

@@ -33,7 +33,7 @@ func next(r *rapid.T, md pmetric.Metrics, by time.Duration) {
 	number := func(p pmetric.NumberDataPoint) {
 		later(p)
 		if rapid.Bool().Draw(r, "int") {
-			p.SetIntValue(rapid.Int64().Draw(r, "value"))
+			p.SetIntValue(rapid.Int64Range(-1e15, 1e15).Draw(r, "value"))
 		} else {
 			p.SetDoubleValue(doubles.Draw(r, "value"))
 		}
