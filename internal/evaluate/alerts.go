@@ -14,18 +14,39 @@ import (
 
 // alertState is one alert: usually one series, or several streams whose labels are the same.
 type alertState struct {
-	id     string
-	rule   *ruleState
-	series map[string]string // labels of the series, before the rule's own
-	lives  []*live
+	id    string
+	rule  *ruleState
+	lives []*live
 
-	// What was last said about the alert.
+	// What was last said about the alert. There may be very many: texts are made when they are said, not kept.
 	state    alert.State
 	severity alert.Severity
 	noData   bool
-	said     alert.Alert
+	said     heard
+	// final is the end of an alert that is inactive: it is repeated.
+	final *alert.Alert
 	// emitted is when it was last said (elapsed); ended when it became inactive: the end is repeated for a while.
 	emitted, ended int64
+}
+
+// heard is what must be known of the last thing said: the series of alert.state that the alert had, and when.
+type heard struct {
+	labels   labelSet
+	owner    string
+	severity alert.Severity
+	start    int64
+	at       int64 // 0: nothing was said yet
+}
+
+func hear(a *alert.Alert) heard {
+	h := heard{labels: pack(a.Labels), owner: a.Owner, severity: a.Severity}
+	if !a.Time.IsZero() {
+		h.at = a.Time.UnixNano()
+	}
+	if !a.Start.IsZero() {
+		h.start = a.Start.UnixNano()
+	}
+	return h
 }
 
 // endRepeated is how long the end of an alert is repeated, as Prometheus does with resolved alerts.
@@ -61,14 +82,30 @@ func (e *Evaluator) settle(l *live, reason alert.Reason, now time.Time) {
 	if a == nil {
 		a = e.attach(l)
 	}
+	var final *alert.Alert
 	if l.state() == alert.Inactive {
+		if len(a.lives) == 1 {
+			final = e.ending(a, reason, now)
+		}
 		m.detach(l)
 		if e.unsure(l, reason, now) {
 			e.forget(a)
 			return
 		}
 	}
-	e.refresh(a, reason, now)
+	e.refresh(a, final, now)
+}
+
+// ending is the alert as its end will be said, while its last series is still there.
+func (e *Evaluator) ending(a *alertState, reason alert.Reason, now time.Time) *alert.Alert {
+	final := e.describe(a, now)
+	final.State, final.Severity, final.Reason, final.Start = alert.Inactive, a.severity, reason, timeOf(a.said.start)
+	for i := range a.rule.rule.Tiers {
+		if t := &a.rule.rule.Tiers[i]; t.Severity == a.severity {
+			final.Threshold = bound(&t.Threshold, *final.Value)
+		}
+	}
+	return &final
 }
 
 // unsure reports whether a recovery must not be said yet: after a start without stored state an alert that only was
@@ -81,14 +118,12 @@ func (e *Evaluator) unsure(l *live, reason alert.Reason, now time.Time) bool {
 // attach finds or makes the alert of a series that became pending or firing.
 func (e *Evaluator) attach(l *live) *alertState {
 	r := l.rule
-	labels := l.stream.labels.unpack()
-	id := e.identity(r, labels)
+	id := e.identity(r, l.stream.labels.unpack())
 	a := r.alerts[id]
 	if a == nil {
 		a = &alertState{id: id, rule: r}
 		r.alerts[id] = a
 	}
-	a.series = labels // an end that was restored has none
 	a.lives = append(a.lives, l)
 	l.alert = a
 	r.metric.live[l.stream] = struct{}{}
@@ -149,8 +184,9 @@ func (a *alertState) worst() *live {
 	return worst
 }
 
-// refresh says what changed about an alert, if anything did, and marks what must be stored.
-func (e *Evaluator) refresh(a *alertState, reason alert.Reason, now time.Time) {
+// refresh says what changed about an alert, if anything did, and marks what must be stored. final is how its end is
+// said, should it be over.
+func (e *Evaluator) refresh(a *alertState, final *alert.Alert, now time.Time) {
 	var next struct {
 		state    alert.State
 		severity alert.Severity
@@ -172,9 +208,9 @@ func (e *Evaluator) refresh(a *alertState, reason alert.Reason, now time.Time) {
 	silent := a.rule.rule.Silent
 	heard := !silent || wasFiring != isFiring // a silent track speaks at start and end only
 	a.state, a.severity, a.noData = next.state, next.severity, next.noData
-	if a.state == alert.Inactive {
+	if a.final = nil; a.state == alert.Inactive {
 		a.ended = e.elapsed(now)
-		a.said.State, a.said.Reason = alert.Inactive, reason
+		a.final = final
 	}
 	if heard {
 		e.say(a, now, false)
@@ -191,27 +227,29 @@ func (e *Evaluator) refresh(a *alertState, reason alert.Reason, now time.Time) {
 // say queues the alert as it is now.
 func (e *Evaluator) say(a *alertState, now time.Time, repeated bool) {
 	before := a.said
-	if a.state != alert.Inactive {
-		a.said = e.describe(a, now)
+	var out alert.Alert
+	if a.state == alert.Inactive {
+		out = *a.final
+	} else {
+		out = e.describe(a, now)
 	}
-	at := now.Truncate(0) // the wall clock alone: it goes out
-	if !at.After(before.Time) {
-		at = before.Time.Add(1)
-	}
-	a.said.Time = at
+	at := max(now.UnixNano(), before.at+1)
+	out.Time = timeOf(at) // the wall clock alone: it goes out
+	a.said = hear(&out)
 	silent := a.rule.rule.Silent
-	if before.ID != "" && !silent && !sameSeries(&before, &a.said) {
-		stale := before
-		stale.Time = at
-		e.queue.emit(Emission{Alert: stale, Stale: true})
+	if before.at != 0 && !silent && !before.sameSeries(&a.said) {
+		e.queue.emit(Emission{Alert: alert.Alert{
+			ID: a.id, Group: out.Group, Rule: out.Rule, Severity: before.severity, Owner: before.owner,
+			Labels: before.labels.unpack(), Time: out.Time,
+		}, Stale: true})
 	}
 	a.emitted = e.elapsed(now)
-	e.queue.emit(Emission{Alert: a.said, Repeated: repeated, Silent: silent})
+	e.queue.emit(Emission{Alert: out, Repeated: repeated, Silent: silent})
 }
 
 // sameSeries reports whether two states of an alert have the same attributes.
-func sameSeries(a, b *alert.Alert) bool {
-	return a.Severity == b.Severity && a.Owner == b.Owner && maps.Equal(a.Labels, b.Labels)
+func (h *heard) sameSeries(o *heard) bool {
+	return h.severity == o.severity && h.owner == o.owner && h.labels == o.labels
 }
 
 // describe makes the alert as it goes out from its worst series.
@@ -240,26 +278,33 @@ func (e *Evaluator) describe(a *alertState, now time.Time) alert.Alert {
 		out.Reason = alert.ReasonNoData
 	}
 	if i := l.tier(); i != noTier {
-		if bound := r.Tiers[i].Bound(value); !math.IsNaN(bound) {
-			out.Threshold = &bound
-		}
+		out.Threshold = bound(&r.Tiers[i].Threshold, value)
 	}
 	return out
+}
+
+// bound is what v is compared with, nil where there is nothing.
+func bound(t *rule.Threshold, v float64) *float64 {
+	b := t.Bound(v)
+	if math.IsNaN(b) {
+		return nil
+	}
+	return &b
 }
 
 // expand expands the templates of an alert for its worst series.
 func (e *Evaluator) expand(a *alertState, now time.Time) (labels, annotations map[string]string) {
 	l := a.worst()
-	r, shown := l.rule.rule, l.series().value
+	r, shown, series := l.rule.rule, l.series().value, l.stream.labels.unpack()
 	if r.Query == nil {
-		return r.Expand(a.series, shown, e.opts.ExternalLabels, now)
+		return r.Expand(series, shown, e.opts.ExternalLabels, now)
 	}
 	if r.Query.Shown != nil {
 		shown = *r.Query.Shown
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), templateTimeout)
 	defer cancel()
-	return r.ExpandQuerying(ctx, e.query, a.series, shown, e.opts.ExternalLabels, now)
+	return r.ExpandQuerying(ctx, e.query, series, shown, e.opts.ExternalLabels, now)
 }
 
 // templateTimeout bounds the queries in the templates of one alert.

@@ -224,8 +224,14 @@ func (e *Evaluator) retire(old *ruleState, now time.Time) {
 	old.metric = newMetricState(e.elapsed(now))
 	old.marks = nil
 	for _, a := range old.alerts {
+		var final *alert.Alert
+		if len(a.lives) > 0 {
+			final = e.ending(a, alert.ReasonRuleRemoved, now)
+		} else {
+			final = a.final
+		}
 		a.lives = nil
-		e.refresh(a, alert.ReasonRuleRemoved, now)
+		e.refresh(a, final, now)
 	}
 	if len(old.alerts) > 0 {
 		e.retired = append(e.retired, old)

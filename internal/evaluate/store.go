@@ -104,7 +104,7 @@ func (e *Evaluator) FiringShard(shard int) []byte {
 	for _, a := range alerts {
 		m := a.rule.metric
 		m.mu.Lock()
-		out := storedAlert{Said: a.said, Key: a.rule.key}
+		out := storedAlert{Said: a.stored(), Key: a.rule.key}
 		out.Said.Value = finite(out.Said.Value)
 		for _, l := range a.lives {
 			out.Series = append(out.Series, l.stored())
@@ -159,6 +159,18 @@ func finite(v *float64) *float64 {
 		return nil
 	}
 	return v
+}
+
+// stored is what is kept of the last thing said: of an end all of it, otherwise what the alert was known by. Its texts
+// are made anew.
+func (a *alertState) stored() alert.Alert {
+	if a.final != nil {
+		return *a.final
+	}
+	return alert.Alert{
+		ID: a.id, Group: a.rule.rule.Group, Rule: a.rule.rule.Name, Severity: a.said.severity, Owner: a.said.owner,
+		Labels: a.said.labels.unpack(), State: a.state, Start: timeOf(a.said.start), Time: timeOf(a.said.at),
+	}
 }
 
 func encode[T any](stored []T) []byte {
@@ -282,7 +294,7 @@ func (e *Evaluator) restoreAlert(rules ruleIndex, stored *storedAlert, down int6
 		}
 	}
 	if a != nil && a.id == said.ID {
-		a.said = *said // what differs now ends the series under which it was known, and times go on rising
+		a.said = hear(said) // what differs now ends the series under which it was known, and times go on rising
 		return
 	}
 	r := rules.find(stored.Key, said.Group, said.Rule)
@@ -295,10 +307,10 @@ func (e *Evaluator) restoreAlert(rules ruleIndex, stored *storedAlert, down int6
 		e.retired = append(e.retired, r)
 	}
 	if known := r.alerts[said.ID]; known != nil { // the snapshot has it pending again
-		known.said.Time = said.Time
+		known.said.at = hear(said).at
 		return
 	}
-	a = &alertState{id: said.ID, rule: r, state: said.State, severity: said.Severity, said: *said}
+	a = &alertState{id: said.ID, rule: r, state: said.State, severity: said.Severity, said: hear(said), final: said}
 	r.alerts[a.id] = a
 	e.shardOf(a.id).keep(a)
 	if a.state == alert.Inactive {
@@ -306,7 +318,8 @@ func (e *Evaluator) restoreAlert(rules ruleIndex, stored *storedAlert, down int6
 		a.emitted = a.ended - int64(e.opts.ResendInterval)
 		return
 	}
-	e.refresh(a, alert.ReasonRuleRemoved, now)
+	said.State, said.Reason = alert.Inactive, alert.ReasonRuleRemoved
+	e.refresh(a, said, now)
 }
 
 // restore brings back one series; it returns nil where it is quiet.
@@ -361,7 +374,6 @@ func (e *Evaluator) restore(r *ruleState, stored *storedSeries, down int64, now 
 	}
 	s.live = l
 	a := e.attach(l)
-	a.said.ID = a.id
 	e.restored(a, now)
 	return l
 }
@@ -370,9 +382,10 @@ func (e *Evaluator) restore(r *ruleState, stored *storedSeries, down int64, now 
 func (e *Evaluator) restored(a *alertState, now time.Time) {
 	l := a.worst()
 	a.state, a.severity, a.noData = l.state(), l.severity(), l.noData
-	before := a.said.Time
-	a.said = e.describe(a, now)
-	a.said.Time = before
+	before := a.said.at
+	out := e.describe(a, now)
+	a.said = hear(&out)
+	a.said.at = before
 	a.emitted = e.elapsed(now) - int64(e.opts.ResendInterval)
 	if a.state == alert.Firing {
 		e.shardOf(a.id).keep(a)
