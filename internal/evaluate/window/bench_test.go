@@ -72,7 +72,9 @@ func newBenchWindow(b *testing.B) peer {
 				ref = refs[i]
 			}
 			ref, err := w.AppendRef(ref, ls, 0, t, value(i), nil, nil, t)
-			require.NoError(b, err)
+			if err != nil {
+				b.Fatal(err)
+			}
 			if refs != nil {
 				refs[i] = ref
 			}
@@ -100,7 +102,9 @@ func newBenchHead(b *testing.B) peer {
 				ref = refs[i]
 			}
 			ref, err := a.Append(ref, ls, 0, t, value(i), nil, nil, storage.AOptions{})
-			require.NoError(b, err)
+			if err != nil {
+				b.Fatal(err)
+			}
 			if refs != nil {
 				refs[i] = ref
 			}

@@ -1,6 +1,7 @@
 package window
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 
@@ -21,11 +22,41 @@ type scratch struct {
 	read    chunkenc.Iterator
 }
 
-// float returns a new chunk: what old has since from, and the sample.
-func (to *scratch) float(old []byte, from, st, t int64, v float64) []byte {
-	if old == nil {
-		old = emptyFloats
+// raws is how many samples may lie behind an open chunk as they are, of rawSize bytes each.
+const (
+	raws    = 3
+	rawSize = 16
+)
+
+// withRaw returns the chunk with one more sample behind it.
+func withRaw(open []byte, t int64, v float64) []byte {
+	if open == nil {
+		open = emptyFloats
 	}
+	to := make([]byte, len(open)+rawSize)
+	n := copy(to, open)
+	binary.LittleEndian.PutUint64(to[n:], uint64(t))
+	binary.LittleEndian.PutUint64(to[n+8:], math.Float64bits(v))
+	return to
+}
+
+// firstRaw reads the first of some raw samples and returns the others.
+func firstRaw(b []byte) (t int64, v float64, others []byte) {
+	return int64(binary.LittleEndian.Uint64(b)), math.Float64frombits(binary.LittleEndian.Uint64(b[8:])), b[rawSize:]
+}
+
+// split returns the chunk and the raw samples behind it.
+func split(open []byte, raw int) (chunk, samples []byte) {
+	n := len(open) - raw*rawSize
+	return open[:n:n], open[n:]
+}
+
+// float returns a new chunk: what the open one and the raw samples behind it have since from, and the sample.
+func (to *scratch) float(open []byte, raw int, from, st, t int64, v float64) []byte {
+	if open == nil {
+		open = emptyFloats
+	}
+	old, samples := split(open, raw)
 	whole := from == math.MinInt64
 	if whole {
 		to.bytes = append(to.bytes[:0], old...)
@@ -42,6 +73,12 @@ func (to *scratch) float(old []byte, from, st, t int64, v float64) []byte {
 				appender.Append(to.read.AtST(), t, v)
 			}
 		}
+	}
+	for len(samples) > 0 {
+		var t int64
+		var v float64
+		t, v, samples = firstRaw(samples)
+		appender.Append(0, t, v)
 	}
 	appender.Append(st, t, v)
 	to.bytes = to.chunk.Bytes()

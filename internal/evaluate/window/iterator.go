@@ -11,20 +11,26 @@ type iterator struct {
 	closed     []closed
 	open       []byte
 	encoding   chunkenc.Encoding
-	// plain says that the newest sample is still to come: st, t, v.
+	// raw are the samples behind the open chunk; plain says that the newest is still to come.
+	raw   []byte
 	plain bool
-	st, t int64
-	v     float64
+	last  point
 
 	// in reads a chunk, nil before the first and after the last.
 	in      chunkenc.Iterator
 	at      chunkenc.ValueType // what the iterator stands on
-	atPlain bool
+	current point              // that, if it is none of a chunk
 	err     error
 
 	floats     chunkenc.XOR2Chunk
 	onFloats   chunkenc.Iterator
 	histograms [2]chunkenc.Iterator
+}
+
+// point is a sample that is not in a chunk.
+type point struct {
+	st, t int64
+	v     float64
 }
 
 var _ chunkenc.Iterator = (*iterator)(nil)
@@ -33,22 +39,27 @@ var _ chunkenc.Iterator = (*iterator)(nil)
 // the newest of them is needed.
 func (it *iterator) reset(s *series, mint, maxt int64, newest bool) {
 	it.mint, it.maxt = mint, maxt
-	it.closed, it.open, it.encoding = nil, s.open, s.encoding
-	it.plain, it.st, it.t, it.v = s.plain, s.start(), s.t, s.v
-	it.in, it.at, it.atPlain, it.err = nil, chunkenc.ValNone, false, nil
+	it.closed, it.open, it.raw, it.encoding = nil, nil, nil, s.encoding
+	it.plain, it.last = s.plain, point{s.start(), s.t, s.v}
+	it.in, it.at, it.err = nil, chunkenc.ValNone, nil
 	switch {
 	case s.t < mint:
-		it.open, it.plain = nil, false
+		it.plain = false
+		return
 	case newest && s.plain && s.t <= maxt:
-		it.open = nil
+		return
 	case s.past != nil:
 		it.closed = s.past.closed
 	}
+	it.open, it.raw = split(s.open, int(s.raw))
 }
 
 // Next goes on to the next sample.
 func (it *iterator) Next() chunkenc.ValueType {
-	return it.seek(it.mint, true)
+	if it.in == nil {
+		return it.proceed(it.mint)
+	}
+	return it.take(it.in.Next(), it.mint)
 }
 
 // Seek goes on to the first sample at t or later, or stays where it is if that is one.
@@ -56,53 +67,64 @@ func (it *iterator) Seek(t int64) chunkenc.ValueType { //nolint:govet // Prometh
 	if it.at != chunkenc.ValNone && it.AtT() >= t {
 		return it.at
 	}
-	return it.seek(max(t, it.mint), false)
+	t = max(t, it.mint)
+	if it.in == nil {
+		return it.proceed(t)
+	}
+	return it.take(it.in.Seek(t), t)
 }
 
-func (it *iterator) seek(t int64, next bool) chunkenc.ValueType {
-	if it.err != nil || it.at == chunkenc.ValNone && it.finished() {
-		return it.end()
-	}
-	for {
-		if it.in == nil && !it.enter(t) {
-			break
-		}
-		var at chunkenc.ValueType
-		if next {
-			at = it.in.Next()
-			if at != chunkenc.ValNone && it.in.AtT() < t {
-				at = it.in.Seek(t)
-			}
-		} else {
-			at = it.in.Seek(t)
-		}
-		if at == chunkenc.ValNone {
-			if it.err = it.in.Err(); it.err != nil {
-				return it.end()
-			}
-			it.in = nil
-			continue
-		}
-		if it.in.AtT() > it.maxt {
+// take stands on what the chunk is at, or on the next sample at t or later.
+func (it *iterator) take(at chunkenc.ValueType, t int64) chunkenc.ValueType {
+	for ; at != chunkenc.ValNone; at = it.in.Seek(t) {
+		is := it.in.AtT()
+		if is > it.maxt {
 			return it.end()
 		}
-		it.at = at
-		return at
+		if is >= t {
+			it.at = at
+			return at
+		}
 	}
-	if it.plain && it.t >= t && it.t <= it.maxt {
-		it.plain, it.atPlain, it.at = false, true, chunkenc.ValFloat
-		return it.at
+	if err := it.in.Err(); err != nil {
+		it.err = err
+		return it.end()
+	}
+	return it.proceed(t)
+}
+
+// proceed goes on to the first sample at t or later of the chunks to come, and to the newest after the last of them.
+func (it *iterator) proceed(t int64) chunkenc.ValueType {
+	if it.enter(t) {
+		return it.take(it.in.Seek(t), t)
+	}
+	it.in = nil
+	for len(it.raw) > 0 {
+		it.current.st = 0
+		it.current.t, it.current.v, it.raw = firstRaw(it.raw)
+		if it.current.t >= t {
+			return it.stand()
+		}
+	}
+	if it.plain && it.last.t >= t {
+		it.plain, it.current = false, it.last
+		return it.stand()
 	}
 	return it.end()
 }
 
-func (it *iterator) finished() bool {
-	return it.in == nil && len(it.closed) == 0 && it.open == nil && !it.plain
+// stand stands on a point.
+func (it *iterator) stand() chunkenc.ValueType {
+	if it.current.t > it.maxt {
+		return it.end()
+	}
+	it.at = chunkenc.ValFloat
+	return it.at
 }
 
 // end makes the iterator one that has nothing more.
 func (it *iterator) end() chunkenc.ValueType {
-	it.in, it.closed, it.open, it.plain, it.atPlain = nil, nil, nil, false, false
+	it.in, it.closed, it.open, it.raw, it.plain = nil, nil, nil, nil, false
 	it.at = chunkenc.ValNone
 	return it.at
 }
@@ -113,42 +135,40 @@ func (it *iterator) enter(t int64) bool {
 		c := it.closed[0]
 		it.closed = it.closed[1:]
 		if c.last >= t {
-			it.begin(c.bytes, c.encoding)
-			return true
+			return it.begin(c.bytes, c.encoding)
 		}
 	}
-	if it.open == nil {
-		return false
-	}
-	it.begin(it.open, it.encoding)
+	open := it.open
 	it.open = nil
-	return true
+	return open != nil && it.begin(open, it.encoding)
 }
 
-func (it *iterator) begin(chunk []byte, encoding chunkenc.Encoding) {
-	if encoding == chunkenc.EncXOR2 {
+func (it *iterator) begin(chunk []byte, encoding chunkenc.Encoding) bool {
+	i := 0
+	switch encoding {
+	case chunkenc.EncXOR2:
 		it.floats.Reset(chunk)
 		it.onFloats = it.floats.Iterator(it.onFloats)
 		it.in = it.onFloats
-		return
-	}
-	i := 0
-	if encoding == chunkenc.EncFloatHistogramST {
+		return true
+	case chunkenc.EncFloatHistogramST:
 		i = 1
 	}
 	c, err := chunkenc.FromData(encoding, chunk)
-	if err != nil { // not with encodings that are written here
-		it.err, it.in = err, chunkenc.NewNopIterator()
-		return
+	if err != nil { // not with the encodings that are written here
+		it.err = err
+		it.end()
+		return false
 	}
 	it.histograms[i] = c.Iterator(it.histograms[i])
 	it.in = it.histograms[i]
+	return true
 }
 
 // At is the current sample, if it is a float.
 func (it *iterator) At() (int64, float64) {
-	if it.atPlain {
-		return it.t, it.v
+	if it.in == nil {
+		return it.current.t, it.current.v
 	}
 	return it.in.At()
 }
@@ -165,16 +185,16 @@ func (it *iterator) AtFloatHistogram(h *histogram.FloatHistogram) (int64, *histo
 
 // AtT is the current sample's time.
 func (it *iterator) AtT() int64 {
-	if it.atPlain {
-		return it.t
+	if it.in == nil {
+		return it.current.t
 	}
 	return it.in.AtT()
 }
 
 // AtST is the current sample's start time, 0 where it is not known.
 func (it *iterator) AtST() int64 {
-	if it.atPlain {
-		return it.st
+	if it.in == nil {
+		return it.current.st
 	}
 	return it.in.AtST()
 }

@@ -32,10 +32,10 @@ func (sm *sample) encoding() chunkenc.Encoding {
 // series is one series. There may be hundreds of thousands: every field counts. Its shard's lock guards all but the
 // labels, which never change.
 //
-// The newest sample, if it is a float, is as it came; those before it are the open chunk, and before that the closed
-// ones. Chunks are bytes of Prometheus' encodings of exactly their size, and are replaced, never written into, so
-// that whoever reads them needs no lock. The encodings chosen are those that can be taken up again from their bytes; no
-// appender is kept.
+// The newest sample, if it is a float, is as it came, and so are the few before it, behind the open chunk: to encode
+// several at once is cheaper. Before them are the open chunk and the closed ones. Chunks are bytes of Prometheus'
+// encodings of exactly their size, and are replaced, never written into, so that whoever reads them needs no lock. The
+// encodings chosen are those that can be taken up again from their bytes; no appender is kept.
 type series struct {
 	labels labels.Labels
 	match  *match
@@ -47,6 +47,8 @@ type series struct {
 	// encoding is the open chunk's.
 	encoding chunkenc.Encoding
 	shard    uint8
+	// raw is how many samples lie behind the open chunk.
+	raw uint8
 	// plain says that the newest sample is v, and not in the open chunk.
 	plain bool
 }
@@ -95,8 +97,8 @@ func (s *series) append(sm sample, c clock, to *scratch) reason {
 		return lateOrRepeated
 	}
 	s.dropBefore(cut)
-	s.settle(cut, sm.t, to)
 	encoding := sm.encoding()
+	s.settle(encoding == chunkenc.EncXOR2, cut, sm.t, to)
 	if s.open != nil && (s.encoding != encoding || s.full()) {
 		s.close()
 	}
@@ -113,26 +115,36 @@ func (s *series) append(sm sample, c clock, to *scratch) reason {
 	return kept
 }
 
-// settle moves the newest sample into the open chunk. It is the time to drop what leaves the window at the front, if
-// that is more than a few samples: next is the time of the sample that comes.
-func (s *series) settle(cut, next int64, to *scratch) {
+// settle moves the newest sample behind the open chunk, and into it with all others there when they are enough, or when
+// they must. That is the time to drop what leaves the window at the front of it: next is the time of the sample that
+// comes.
+func (s *series) settle(may bool, cut, next int64, to *scratch) {
 	if !s.plain {
+		return
+	}
+	s.plain = false
+	if may && s.raw < raws && s.start() == 0 {
+		s.open = withRaw(s.open, s.t, s.v)
+		s.raw++
 		return
 	}
 	from := int64(math.MinInt64)
 	if s.past == nil || len(s.past.closed) == 0 {
-		if few := 4 * (next - s.t); s.open != nil && firstTime(s.open) < cut-few {
+		if first, ok := firstTime(s.open); ok && first < cut-(next-s.t) {
 			from = cut
 		}
 	}
-	s.open = to.float(s.open, from, s.start(), s.t, s.v)
-	s.plain = false
+	s.open = to.float(s.open, int(s.raw), from, s.start(), s.t, s.v)
+	s.raw = 0
 }
 
-// firstTime is the time of a float chunk's first sample.
-func firstTime(chunk []byte) int64 {
-	t, _ := binary.Varint(chunk[len(emptyFloats):])
-	return t
+// firstTime is the time of a float chunk's first sample, if it has one.
+func firstTime(chunk []byte) (t int64, ok bool) {
+	if chunk == nil || count(chunk) == 0 {
+		return 0, false
+	}
+	t, _ = binary.Varint(chunk[len(emptyFloats):])
+	return t, true
 }
 
 func (s *series) start() int64 {
@@ -156,6 +168,8 @@ func (s *series) full() bool {
 	}
 	n := count(s.open)
 	switch {
+	case s.raw > 0:
+		return false
 	case s.encoding != chunkenc.EncXOR2 && closed < many:
 		return n >= histograms
 	case s.encoding != chunkenc.EncXOR2:
@@ -223,7 +237,7 @@ func (s *series) withdraw(t, now int64, to *scratch) bool {
 		again.append(sm, clock{}, to)
 	}
 	s.open, s.past, s.t, s.v = again.open, again.past, again.t, again.v
-	s.encoding, s.plain = again.encoding, again.plain
+	s.encoding, s.raw, s.plain = again.encoding, again.raw, again.plain
 	return true
 }
 
@@ -233,7 +247,7 @@ func (s *series) samples() int {
 		n++
 	}
 	if s.open != nil {
-		n += count(s.open)
+		n += count(s.open) + int(s.raw)
 	}
 	if s.past != nil {
 		for i := range s.past.closed {
