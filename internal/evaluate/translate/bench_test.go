@@ -13,7 +13,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/evaluate/window"
 )
+
+var _ Sink = (*window.Window)(nil)
 
 // load is a batch of gauges and counters of 10 resources, each point with 5 attributes.
 func load(metrics, pointsEach int) pmetric.Metrics {
@@ -131,6 +135,17 @@ func BenchmarkEverythingWanted(b *testing.B) {
 		measure(b, func(md pmetric.Metrics, now time.Time) {
 			tr.Consume(context.Background(), md, now)
 			sink.commit(b)
+		})
+	})
+	b.Run("known, into the window", func(b *testing.B) {
+		matcher := labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, "http_server_requests.*")
+		w := window.New(window.Options{})
+		w.Keep([]window.Selector{{Matchers: []*labels.Matcher{matcher}, Before: 5 * time.Minute}}, false)
+		tr := New(Options{}, w)
+		measure(b, func(md pmetric.Metrics, now time.Time) {
+			if c := tr.Consume(context.Background(), md, now); c.Appended != points {
+				b.Fatalf("%+v", c)
+			}
 		})
 	})
 	b.Run("Prometheus, into its head", func(b *testing.B) {
