@@ -20,6 +20,8 @@ type scratch struct {
 	reading chunkenc.XOR2Chunk
 	bytes   []byte
 	read    chunkenc.Iterator
+	// withdrawn is how many samples were taken back.
+	withdrawn int64
 }
 
 // raws is how many samples may lie behind an open chunk as they are, of rawSize bytes each.

@@ -74,6 +74,7 @@ func (m *model) append(ls labels.Labels, sm sample) (kept, certain bool) {
 	}
 	past := slices.DeleteFunc(slices.Clone(s.samples), func(old sample) bool { return old.t > m.now })
 	if len(past) < len(s.samples) && sm.t <= m.now && (len(past) == 0 || past[len(past)-1].t < sm.t) {
+		m.dropped[ReasonWithdrawn] += int64(len(s.samples) - len(past))
 		s.samples = past
 	}
 	if n := len(s.samples); n > 0 && sm.t <= s.samples[n-1].t {
@@ -226,7 +227,7 @@ func (m *model) check(t *rapid.T) {
 	}
 	st := m.window.Statistics()
 	for r, n := range st.Dropped {
-		if r == ReasonUnselected {
+		if r == ReasonUnselected || r == ReasonWithdrawn {
 			require.Equal(t, m.dropped[r], n, r)
 		}
 	}

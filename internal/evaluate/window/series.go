@@ -236,6 +236,7 @@ func (s *series) withdraw(t, now int64, to *scratch) bool {
 		}
 		again.append(sm, clock{}, to)
 	}
+	to.withdrawn += int64(s.samples() - again.samples())
 	s.open, s.past, s.t, s.v = again.open, again.past, again.t, again.v
 	s.encoding, s.raw, s.plain = again.encoding, again.raw, again.plain
 	return true

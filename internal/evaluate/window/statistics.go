@@ -11,6 +11,8 @@ const (
 	ReasonTooOld Reason = "too_old"
 	// ReasonUnselected: nothing selects its series.
 	ReasonUnselected Reason = "unselected"
+	// ReasonWithdrawn: it lay ahead of the clock and gave way to one that did not.
+	ReasonWithdrawn Reason = "withdrawn"
 	// ReasonSeriesLimit: it is of a new series, and there is no room.
 	ReasonSeriesLimit Reason = "series_limit"
 )
@@ -51,7 +53,7 @@ type Statistics struct {
 
 // Statistics looks at each shard in turn.
 func (w *Window) Statistics() Statistics {
-	st := Statistics{Dropped: make(map[Reason]int64, reasons-1)}
+	st := Statistics{Dropped: make(map[Reason]int64, reasons)}
 	for i := range w.shards {
 		sh := &w.shards[i]
 		sh.mu.Lock()
@@ -61,6 +63,7 @@ func (w *Window) Statistics() Statistics {
 		for _, list := range sh.lists {
 			st.Bytes += int64(pointer * cap(list))
 		}
+		st.Dropped[ReasonWithdrawn] += sh.scratch.withdrawn
 		sh.mu.Unlock()
 	}
 	for r := kept + 1; r < reasons; r++ {
