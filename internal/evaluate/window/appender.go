@@ -30,7 +30,7 @@ var _ storage.AppenderV2 = (*appender)(nil)
 
 // Append keeps the sample for Commit. The series has its place from now on, so that there is a reference to it: 0 where
 // nothing selects it. Samples that are late within one transaction are found out and counted at Commit.
-func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, opts storage.AOptions) (storage.SeriesRef, error) {
+func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, _ storage.AOptions) (storage.SeriesRef, error) {
 	sh, position, reason := a.window.locate(ref, ls, t, clock{now: t})
 	if reason == kept && sh.table[position].t >= t {
 		reason = lateOrRepeated

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -56,7 +57,8 @@ var benchKinds = []string{"counter", "ratio", "level", "still"}
 
 type peer struct {
 	storage.Queryable
-	append func(refs []storage.SeriesRef, list []labels.Labels, t int64, value func(i int) float64)
+	histograms func(list []labels.Labels, t int64, value func(i int) *histogram.Histogram)
+	append     func(refs []storage.SeriesRef, list []labels.Labels, t int64, value func(i int) float64)
 }
 
 func newBenchWindow(b *testing.B) peer {
@@ -65,7 +67,7 @@ func newBenchWindow(b *testing.B) peer {
 		Matchers: []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, "__name__", "metric")},
 		Before:   benchRange,
 	}}, false)
-	return peer{w, func(refs []storage.SeriesRef, list []labels.Labels, t int64, value func(i int) float64) {
+	made := peer{Queryable: w, append: func(refs []storage.SeriesRef, list []labels.Labels, t int64, value func(i int) float64) {
 		for i, ls := range list {
 			ref := storage.SeriesRef(0)
 			if refs != nil {
@@ -81,6 +83,14 @@ func newBenchWindow(b *testing.B) peer {
 		}
 		w.Prune(time.UnixMilli(t))
 	}}
+	made.histograms = func(list []labels.Labels, t int64, value func(i int) *histogram.Histogram) {
+		for i, ls := range list {
+			if err := w.Append(ls, 0, t, 0, value(i), nil, t); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	return made
 }
 
 func newBenchHead(b *testing.B) peer {
@@ -94,7 +104,7 @@ func newBenchHead(b *testing.B) peer {
 	queryable := storage.QueryableFunc(func(mint, maxt int64) (storage.Querier, error) {
 		return tsdb.NewBlockQuerier(tsdb.NewRangeHead(h, mint, maxt), mint, maxt)
 	})
-	return peer{queryable, func(refs []storage.SeriesRef, list []labels.Labels, t int64, value func(i int) float64) {
+	made := peer{Queryable: queryable, append: func(refs []storage.SeriesRef, list []labels.Labels, t int64, value func(i int) float64) {
 		a := h.AppenderV2(context.Background())
 		for i, ls := range list {
 			ref := storage.SeriesRef(0)
@@ -111,6 +121,16 @@ func newBenchHead(b *testing.B) peer {
 		}
 		require.NoError(b, a.Commit())
 	}}
+	made.histograms = func(list []labels.Labels, t int64, value func(i int) *histogram.Histogram) {
+		a := h.AppenderV2(context.Background())
+		for i, ls := range list {
+			if _, err := a.Append(0, ls, 0, t, 0, value(i), nil, storage.AOptions{}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		require.NoError(b, a.Commit())
+	}
+	return made
 }
 
 var peers = []struct {
@@ -139,14 +159,14 @@ func BenchmarkMemory(b *testing.B) {
 					}
 					w, ok := tested.Queryable.(*Window)
 					if !ok {
-						b.ReportMetric(float64(allocated()-before)/n, "B/series")
+						b.ReportMetric(float64(int64(allocated()-before))/n, "B/series")
 						continue
 					}
 					bytes, estimated, held := 0., 0., 0.
 					for s := 41; s < 45; s++ {
 						tested.append(nil, benchLabels(n), benchStart+int64(s*benchInterval), func(i int) float64 { return benchValues[kind](i, s) })
 						st := w.Statistics()
-						bytes, estimated, held = bytes+float64(allocated()-before), estimated+float64(st.Bytes), held+float64(st.Samples)
+						bytes, estimated, held = bytes+float64(int64(allocated()-before)), estimated+float64(st.Bytes), held+float64(st.Samples)
 					}
 					b.ReportMetric(bytes/n/4, "B/series")
 					b.ReportMetric(estimated/n/4, "estimated-B/series")
@@ -235,4 +255,69 @@ func BenchmarkQuery(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkHistogram reports what a native histogram of 20 buckets costs: time per sample, and bytes per series.
+func BenchmarkHistogram(b *testing.B) {
+	const n = 2_000
+	list := benchLabels(n)
+	for _, p := range peers {
+		b.Run(p.name, func(b *testing.B) {
+			before := allocated()
+			tested := p.make(b)
+			t, s := benchStart, 0
+			scrape := func() {
+				t, s = t+benchInterval, s+1
+				tested.histograms(list, t, func(i int) *histogram.Histogram { return benchHistogram(i, s) })
+			}
+			for range 21 {
+				scrape()
+			}
+			size := float64(int64(allocated()-before)) / n
+			b.ReportAllocs()
+			b.ResetTimer()
+			for done := 0; done < b.N; done += n {
+				scrape()
+			}
+			b.ReportMetric(size, "B/series")
+		})
+	}
+}
+
+func benchHistogram(i, s int) *histogram.Histogram {
+	h := &histogram.Histogram{
+		Schema: 3, Sum: float64(i * s), ZeroThreshold: 1e-128,
+		PositiveSpans: []histogram.Span{{Offset: 10, Length: 20}}, PositiveBuckets: make([]int64, 20),
+	}
+	before := int64(0)
+	for bucket := range h.PositiveBuckets {
+		count := int64(s * (bucket*i%7 + 1))
+		h.PositiveBuckets[bucket] = count - before
+		before, h.Count = count, h.Count+uint64(count)
+	}
+	return h
+}
+
+// BenchmarkUpkeep reports what pruning and a reload of 100 rules cost with 100,000 series. Prune is called once a second.
+func BenchmarkUpkeep(b *testing.B) {
+	tested := newBenchWindow(b)
+	tested.append(nil, benchLabels(100_000), benchStart, func(int) float64 { return 1 })
+	w := tested.Queryable.(*Window)
+	b.Run("prune", func(b *testing.B) {
+		for range b.N {
+			w.Prune(time.UnixMilli(benchStart))
+		}
+	})
+	b.Run("keep", func(b *testing.B) {
+		var selectors []Selector
+		for i := range 100 {
+			selectors = append(selectors, Selector{Before: benchRange, Matchers: []*labels.Matcher{
+				labels.MustNewMatcher(labels.MatchEqual, "__name__", "metric"),
+				labels.MustNewMatcher(labels.MatchNotEqual, "x", strconv.Itoa(i)),
+			}})
+		}
+		for range b.N {
+			w.Keep(selectors, false)
+		}
+	})
 }

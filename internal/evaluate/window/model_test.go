@@ -254,8 +254,9 @@ func (*model) compareNewest(t *rapid.T, it chunkenc.Iterator, want sample) {
 
 // compare goes through the samples as the engine may: by Next, or by Seek.
 func (*model) compare(t *rapid.T, it chunkenc.Iterator, want []sample, horizon int64) {
-	at, i := chunkenc.ValNone, -1
+	i := -1
 	for {
+		var at chunkenc.ValueType
 		if rapid.IntRange(0, 9).Draw(t, "seek") == 0 && len(want) > 0 {
 			to := want[rapid.IntRange(0, len(want)-1).Draw(t, "to")].t + rapid.Int64Range(-1, 1).Draw(t, "off")
 			to = max(to, horizon)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 )
 
@@ -57,7 +58,7 @@ func newSelection(selectors []Selector, everything bool, slack int64) *selection
 
 func (s *selection) index(i int, matchers []*labels.Matcher) {
 	for _, m := range matchers {
-		if m.Name != labels.MetricName {
+		if m.Name != model.MetricNameLabel {
 			continue
 		}
 		names := m.SetMatches()
@@ -91,7 +92,7 @@ func (s *selection) wants(name string) bool {
 
 // match appends the selectors that match ls, in ascending order.
 func (s *selection) match(to []int, ls labels.Labels) []int {
-	for _, i := range s.byName[ls.Get(labels.MetricName)] {
+	for _, i := range s.byName[ls.Get(model.MetricNameLabel)] {
 		if matches(s.selectors[i].matchers, ls) {
 			to = append(to, i)
 		}
@@ -116,7 +117,7 @@ func matches(matchers []*labels.Matcher, ls labels.Labels) bool {
 
 func matchesName(matchers []*labels.Matcher, name string) bool {
 	for _, m := range matchers {
-		if m.Name == labels.MetricName && !m.Matches(name) {
+		if m.Name == model.MetricNameLabel && !m.Matches(name) {
 			return false
 		}
 	}
