@@ -18,9 +18,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// model is a window that is slow and obvious: it never forgets a sample unless the series goes or the sample is
+// obvious is a window that is slow and obvious: it never forgets a sample unless the series goes or the sample is
 // withdrawn. From the horizon of a series on, the window must have the very same samples.
-type model struct {
+type obvious struct {
 	window     *Window
 	now        int64
 	selectors  []Selector
@@ -37,7 +37,7 @@ type modelSeries struct {
 
 const modelSlack = 5 * time.Second
 
-func (m *model) cut(ls labels.Labels) (cut int64, selected bool) {
+func (m *obvious) cut(ls labels.Labels) (cut int64, selected bool) {
 	if m.everything {
 		return math.MinInt64, true
 	}
@@ -50,7 +50,7 @@ func (m *model) cut(ls labels.Labels) (cut int64, selected bool) {
 	return m.now - before.Milliseconds(), before >= 0
 }
 
-func (m *model) raise() {
+func (m *obvious) raise() {
 	for _, s := range m.series {
 		cut, _ := m.cut(s.labels)
 		s.horizon = max(s.horizon, cut)
@@ -58,7 +58,7 @@ func (m *model) raise() {
 }
 
 // append says whether the window must take the sample, must not, or may.
-func (m *model) append(ls labels.Labels, sm sample) (kept, certain bool) {
+func (m *obvious) append(ls labels.Labels, sm sample) (kept, certain bool) {
 	cut, selected := m.cut(ls)
 	s := m.series[ls.String()]
 	switch {
@@ -107,7 +107,7 @@ func TestAgainstModel(t *testing.T) { rapid.Check(t, checkModel) }
 
 func checkModel(t *rapid.T) {
 	w := New(Options{Lookback: time.Minute, Slack: modelSlack, StartTimestamps: true})
-	m := &model{window: w, now: 1_700_000_000_000, series: map[string]*modelSeries{}, dropped: map[Reason]int64{}}
+	m := &obvious{window: w, now: 1_700_000_000_000, series: map[string]*modelSeries{}, dropped: map[Reason]int64{}}
 	refs := map[string]storage.SeriesRef{}
 
 	one := func(t *rapid.T, ls labels.Labels, sm sample) {
@@ -183,7 +183,7 @@ func checkModel(t *rapid.T) {
 }
 
 // check compares what queries see.
-func (m *model) check(t *rapid.T) {
+func (m *obvious) check(t *rapid.T) {
 	matchers := rapid.SampledFrom(modelMatchers).Draw(t, "query")
 	mint := m.now - rapid.Int64Range(0, 1_000_000).Draw(t, "from")
 	maxt := mint + rapid.Int64Range(0, 1_400_000).Draw(t, "for")
@@ -244,7 +244,7 @@ func (m *model) check(t *rapid.T) {
 	require.EqualValues(t, st.Series, m.window.series.Load())
 }
 
-func (*model) compareNewest(t *rapid.T, it chunkenc.Iterator, want sample) {
+func (*obvious) compareNewest(t *rapid.T, it chunkenc.Iterator, want sample) {
 	var last sample
 	for kind := it.Next(); kind != chunkenc.ValNone; kind = it.Next() {
 		last = current(it, kind)
@@ -253,7 +253,7 @@ func (*model) compareNewest(t *rapid.T, it chunkenc.Iterator, want sample) {
 }
 
 // compare goes through the samples as the engine may: by Next, or by Seek.
-func (*model) compare(t *rapid.T, it chunkenc.Iterator, want []sample, horizon int64) {
+func (*obvious) compare(t *rapid.T, it chunkenc.Iterator, want []sample, horizon int64) {
 	i := -1
 	for {
 		var at chunkenc.ValueType
