@@ -140,39 +140,52 @@ var peers = []struct {
 
 // BenchmarkMemory reports bytes per series of 5 minutes at 15 s, labels included, as runtime.ReadMemStats counts them.
 // The head has 21 samples of each. The window has run for 10 minutes, so it has what it keeps for good; what it takes
-// then depends on how many samples wait to be encoded: the figure is the mean of four scrapes.
+// then depends on how many samples wait to be encoded: the figure is the mean of four scrapes. To be run with
+// -benchtime 1x.
 func BenchmarkMemory(b *testing.B) {
-	const n = 100_000
-	for _, kind := range benchKinds {
+	for _, kind := range append(benchKinds, "histogram") {
+		n := 100_000
+		if kind == "histogram" {
+			n = 20_000
+		}
 		for _, p := range peers {
 			b.Run(kind+"/"+p.name, func(b *testing.B) {
-				for range b.N {
-					before := allocated()
-					tested := p.make(b)
-					samples := 21
-					if p.name == "window" {
-						samples = 41
+				before := allocated()
+				tested := p.make(b)
+				s := 0
+				scrape := func() {
+					// The labels of each scrape are in memory of their own, as a parser's are.
+					list, t := benchLabels(n), benchStart+int64(s*benchInterval)
+					if kind == "histogram" {
+						tested.histograms(list, t, func(i int) *histogram.Histogram { return benchHistogram(i, s) })
+					} else {
+						tested.append(nil, list, t, func(i int) float64 { return benchValues[kind](i, s) })
 					}
-					for s := range samples {
-						// The labels of each scrape are in memory of their own, as a parser's are.
-						tested.append(nil, benchLabels(n), benchStart+int64(s*benchInterval), func(i int) float64 { return benchValues[kind](i, s) })
-					}
-					w, ok := tested.Queryable.(*Window)
-					if !ok {
-						b.ReportMetric(float64(int64(allocated()-before))/n, "B/series")
-						continue
-					}
-					bytes, estimated, held := 0., 0., 0.
-					for s := 41; s < 45; s++ {
-						tested.append(nil, benchLabels(n), benchStart+int64(s*benchInterval), func(i int) float64 { return benchValues[kind](i, s) })
-						st := w.Statistics()
-						bytes, estimated, held = bytes+float64(int64(allocated()-before)), estimated+float64(st.Bytes), held+float64(st.Samples)
-					}
-					b.ReportMetric(bytes/n/4, "B/series")
-					b.ReportMetric(estimated/n/4, "estimated-B/series")
-					b.ReportMetric(held/n/4, "samples/series")
-					runtime.KeepAlive(tested)
+					s++
 				}
+				series := func() float64 { return float64(int64(allocated()-before)) / float64(n) }
+				for range 21 {
+					scrape()
+				}
+				w, ok := tested.Queryable.(*Window)
+				if !ok {
+					b.ReportMetric(series(), "B/series")
+					runtime.KeepAlive(tested)
+					return
+				}
+				for range 20 {
+					scrape()
+				}
+				bytes, estimated, held := 0., 0., 0.
+				for range 4 {
+					scrape()
+					st := w.Statistics()
+					bytes, estimated, held = bytes+series(), estimated+float64(st.Bytes)/float64(n), held+float64(st.Samples)/float64(n)
+				}
+				b.ReportMetric(bytes/4, "B/series")
+				b.ReportMetric(estimated/4, "estimated-B/series")
+				b.ReportMetric(held/4, "samples/series")
+				runtime.KeepAlive(tested)
 			})
 		}
 	}
@@ -257,29 +270,23 @@ func BenchmarkQuery(b *testing.B) {
 	}
 }
 
-// BenchmarkHistogram reports what a native histogram of 20 buckets costs: time per sample, and bytes per series.
-func BenchmarkHistogram(b *testing.B) {
+// BenchmarkAppendHistogram reports the time of one sample of a native histogram of 20 buckets.
+func BenchmarkAppendHistogram(b *testing.B) {
 	const n = 2_000
 	list := benchLabels(n)
 	for _, p := range peers {
 		b.Run(p.name, func(b *testing.B) {
-			before := allocated()
 			tested := p.make(b)
-			t, s := benchStart, 0
-			scrape := func() {
-				t, s = t+benchInterval, s+1
-				tested.histograms(list, t, func(i int) *histogram.Histogram { return benchHistogram(i, s) })
-			}
-			for range 21 {
-				scrape()
-			}
-			size := float64(int64(allocated()-before)) / n
 			b.ReportAllocs()
-			b.ResetTimer()
-			for done := 0; done < b.N; done += n {
-				scrape()
+			for s := 0; b.N > s*n; s++ {
+				b.StopTimer()
+				values := make([]*histogram.Histogram, n)
+				for i := range values {
+					values[i] = benchHistogram(i, s)
+				}
+				b.StartTimer()
+				tested.histograms(list, benchStart+int64(s*benchInterval), func(i int) *histogram.Histogram { return values[i] })
 			}
-			b.ReportMetric(size, "B/series")
 		})
 	}
 }
