@@ -178,15 +178,23 @@ func (e *Evaluator) all(f func(m *metricState)) {
 // selectors are what the window keeps for a set of rules.
 func selectors(set *rule.Set) []window.Selector {
 	var all []window.Selector
-	for _, r := range set.Rules() {
-		if r.Query == nil {
-			continue
-		}
-		for _, s := range r.Query.Selectors {
-			all = append(all, window.Selector(s))
+	for _, g := range set.Groups {
+		for _, r := range g.Rules {
+			if r.Query != nil {
+				all = appendSelectors(all, r.Query, g.QueryOffset)
+			}
 		}
 	}
 	return all
+}
+
+// appendSelectors adds what a query reads, seen from the time at which its group is evaluated.
+func appendSelectors(to []window.Selector, q *rule.Query, offset time.Duration) []window.Selector {
+	for _, s := range q.Selectors {
+		s.Before += offset
+		to = append(to, window.Selector(s))
+	}
+	return to
 }
 
 // Judge checks every point of md against the rules that name its metric and tags what breaches, in place. It reports

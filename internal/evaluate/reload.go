@@ -82,9 +82,7 @@ func (e *Evaluator) selectors() []window.Selector {
 	var all []window.Selector
 	for _, g := range e.groups {
 		for _, r := range g.rules {
-			for _, s := range r.rule.Query.Selectors {
-				all = append(all, window.Selector(s))
-			}
+			all = appendSelectors(all, r.rule.Query, g.queryOffset)
 		}
 	}
 	return all
