@@ -111,10 +111,15 @@ func checkModel(t *rapid.T) {
 	refs := map[string]storage.SeriesRef{}
 
 	one := func(t *rapid.T, ls labels.Labels, sm sample) {
-		was, wasFloat := histogramString(sm)
+		was := sm
+		if sm.h != nil {
+			was.h = sm.h.Copy()
+		}
+		if sm.fh != nil {
+			was.fh = sm.fh.Copy()
+		}
 		ref, err := w.AppendRef(refs[ls.String()], ls, sm.st, sm.t, sm.v, sm.h, sm.fh, m.now)
-		is, isFloat := histogramString(sm)
-		require.Equal(t, was+wasFloat, is+isFloat, "the caller's histogram was changed")
+		require.Equal(t, fmt.Sprintf("%#v %#v", was.h, was.fh), fmt.Sprintf("%#v %#v", sm.h, sm.fh), "the caller's histogram was changed")
 		kept, certain := m.append(ls, sm)
 		if certain {
 			require.Equal(t, kept, ref != 0, "%s at %d, now %d: %v", ls, sm.t, m.now, err)

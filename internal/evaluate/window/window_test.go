@@ -169,6 +169,47 @@ func TestKeepsLittleMoreThanIsRead(t *testing.T) {
 	}
 }
 
+// Nothing that is read is missing: at the edges of the window, of chunks and of queries.
+func TestEdges(t *testing.T) {
+	for _, tc := range []struct {
+		every       int64 // s
+		isHistogram bool
+	}{{1, false}, {1, true}, {5, false}, {5, true}} {
+		w := New(Options{Slack: time.Second})
+		w.Keep([]Selector{selector(t, "a", 99*time.Second)}, false)
+		for s := int64(0); s < 300; s += tc.every {
+			var h *histogram.Histogram
+			if tc.isHistogram {
+				h = &histogram.Histogram{Count: uint64(s), PositiveSpans: []histogram.Span{{Length: 1}}, PositiveBuckets: []int64{s}}
+			}
+			require.NoError(t, w.Append(labels.FromStrings("__name__", "a"), 0, at(s), float64(s), h, nil, at(s)))
+			if s%3 == 0 {
+				for range shards / prunedAtOnce {
+					w.Prune(time.UnixMilli(at(s)))
+				}
+			}
+			for back := int64(0); back <= min(100, s); back++ {
+				require.Equal(t, back/tc.every+1, countFrom(t, w, at(s-back), math.MaxInt64), "%+v from %d at %d", tc, s-back, s)
+			}
+			require.EqualValues(t, min(s, 1), countFrom(t, w, at(s-tc.every), at(s)-1))
+		}
+	}
+}
+
+func countFrom(t *testing.T, w *Window, mint, maxt int64) (n int64) {
+	q, err := w.Querier(mint, maxt)
+	require.NoError(t, err)
+	set := q.Select(context.Background(), false, nil, selector(t, "a", 0).Matchers...)
+	require.True(t, set.Next())
+	it := set.At().Iterator(nil)
+	for it.Next() != chunkenc.ValNone {
+		require.True(t, it.AtT() >= mint && it.AtT() <= maxt)
+		n++
+	}
+	require.NoError(t, it.Err())
+	return n
+}
+
 func TestNewest(t *testing.T) {
 	w := keeping(t, Options{}, "a", "b")
 	_, ever := w.Newest(selector(t, "a", 0))
