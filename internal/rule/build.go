@@ -93,10 +93,10 @@ func (d *decoder) alerting(m mapping, g *Group, r *Rule) {
 		r.WarmUp, _ = warmUp.duration()
 	}
 	r.NoData = d.noData(m)
-	if explore, ok := m.lookup("explore"); ok {
-		explore.notYet("the silent track is not supported yet by this version; remove it (got %s)", explore.got())
-	}
 	d.signal(m, r)
+	if explore, ok := m.lookup("explore"); ok {
+		d.explore(explore, r)
+	}
 }
 
 // signal reads what the rule looks at.
@@ -133,25 +133,6 @@ func (d *decoder) metricSignal(m mapping, metric field, r *Rule) {
 	}
 }
 
-// exprSignal reads the PromQL of an alert.
-func (d *decoder) exprSignal(m mapping, expr field, r *Rule) {
-	if _, ok := m.lookup("where"); ok {
-		m.key("where").errorf("belongs to metric rules: put the condition into expr")
-	}
-	if held, ok := m.get("for"); ok {
-		r.For, _ = held.duration()
-		if len(r.Tiers) > 0 {
-			m.key("for").errorf("in a rule with tiers it stands with each threshold: write tiers: {high: {above: …, for: …}}")
-		}
-	}
-	if len(r.Tiers) == 0 {
-		r.Severity = d.severity(r.Labels)
-	}
-	if d.parseExpr(expr, r) {
-		expr.notYet("PromQL rules are not supported yet by this version; use metric")
-	}
-}
-
 // recording reads a recording rule, which Prometheus allows less than an alert.
 func (d *decoder) recording(m mapping, record field, g *Group, r *Rule) {
 	for _, e := range m.all {
@@ -179,26 +160,7 @@ func (d *decoder) recording(m mapping, record field, g *Group, r *Rule) {
 		m.errorf("a recording rule must have expr")
 		return
 	}
-	if d.parseExpr(expr, r) && r.Record != "" {
-		record.notYet("recording rules are not supported yet by this version; remove it (got %q)", shorten(name))
-	}
-}
-
-// maxExpr bounds one PromQL expression; the longest that are published take a tenth of it.
-const maxExpr = 16 << 10
-
-// parseExpr reads PromQL and reports whether it is right.
-func (d *decoder) parseExpr(f field, r *Rule) bool {
-	text, ok := f.nonEmpty(maxExpr)
-	if !ok || !d.checkRegexes(f, text) {
-		return false
-	}
-	if _, err := d.promql.ParseExpr(text); err != nil {
-		f.errorf("cannot be read as PromQL: %v", err)
-		return false
-	}
-	r.Expr = text
-	return true
+	d.parseExpr(expr, r)
 }
 
 // severity is the tier that a plain rule's `severity` label stands for.

@@ -157,6 +157,17 @@ func (f field) number() (float64, bool) {
 	return v, true
 }
 
+// share reads a percentage above 0 % and up to 100 %, as a fraction.
+func (f field) share() float64 {
+	text, isPercent := strings.CutSuffix(strings.TrimSpace(f.node.Value), "%")
+	v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	if f.node.Kind != yaml.ScalarNode || !isPercent || err != nil || !(v > 0 && v <= 100) {
+		f.errorf("must be a percentage above 0%% and up to 100%%, such as 20%% (got %s)", f.got())
+		return 0
+	}
+	return v / 100
+}
+
 // pair reads [low, high].
 func (f field) pair() (low, high float64, ok bool) {
 	if f.node.Kind != yaml.SequenceNode || len(f.node.Content) != 2 {

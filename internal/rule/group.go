@@ -24,12 +24,14 @@ type decoder struct {
 	queried []field
 	wheres  *whereParser // made when the first rule needs it
 	promql  parser.Parser
+	// exprSize is the PromQL read so far, in bytes.
+	exprSize int
 	// regexSize is what the regular expressions read so far will take, see regexSize.
 	regexSize int
 }
 
 func newDecoder(path string, d Defaults) *decoder {
-	return &decoder{source: path, defaults: d.filled(), promql: parser.NewParser(parser.Options{})}
+	return &decoder{source: path, defaults: d.filled(), promql: newParser()}
 }
 
 func (d *decoder) root(node *yaml.Node, path string) field {
@@ -106,13 +108,18 @@ func (p Position) short() string {
 func (d *decoder) checkDistinct(groups []*Group) {
 	for _, g := range groups {
 		seen := map[string]*Rule{}
+		twins := twins{}
 		for _, r := range g.Rules {
 			key := r.identity()
-			if first, taken := seen[key]; taken {
+			if first, taken := seen[key]; taken && r.Metric != "" {
 				d.report(r.indistinct(first))
 				continue
 			}
 			seen[key] = r
+			if twin := twins.of(r); twin != "" {
+				r.Twin = twin
+				r.hash = r.stateHash()
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package rule
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"time"
 
@@ -35,6 +36,11 @@ func (r *Rule) stateHash() uint64 {
 	h.duration(r.KeepFiringFor)
 	h.duration(r.WarmUp)
 	h.labels(r.Labels)
+	if r.Explore > 0 || r.Twin != "" || r.Silent {
+		h.number(math.Float64bits(r.Explore))
+		h.text(r.Twin)
+		h.text(fmt.Sprint(r.Silent))
+	}
 	return xxhash.Sum64(h)
 }
 

@@ -184,35 +184,45 @@ func Inline(path string, groups any, d Defaults) ([]*Group, error) {
 // Combine makes one set of the groups of several files and checks what only all of them together can show.
 func Combine(groups []*Group) (*Set, error) {
 	var errs Errors
-	seen := map[string]*Rule{}
-	for _, g := range groups {
-		for _, r := range g.Rules {
+	seen, twins := map[string]*Rule{}, twins{}
+	all := slices.Clone(groups)
+	for i, g := range groups {
+		for j, r := range g.Rules {
 			key := r.identity()
 			first, taken := seen[key]
-			if !taken {
-				seen[key] = r
+			if taken && r.Metric != "" {
+				if first.Position.File != r.Position.File { // within one file, reading it has found it
+					errs = append(errs, r.indistinct(first))
+				}
 				continue
 			}
-			if first.Position.File != r.Position.File { // within one file, reading it has found it
-				errs = append(errs, r.indistinct(first))
+			seen[key] = r
+			if twin := twins.of(r); twin != r.Twin {
+				all[i] = all[i].withTwin(j, twin)
 			}
 		}
 	}
 	if len(errs) > 0 {
 		return nil, errs
 	}
-	return &Set{Groups: groups}, nil
+	return &Set{Groups: all}, nil
 }
 
 // identity is what the ids of a rule's alerts are made of, beside the series.
 func (r *Rule) identity() string {
+	h := hasher(r.naming())
+	if r.Metric == "" {
+		h.text(r.Expr) // Prometheus runs such rules side by side, see Twin
+	}
+	return string(h)
+}
+
+// naming is what an alert shows of its rule.
+func (r *Rule) naming() string {
 	var h hasher
 	h.text(r.Group)
 	h.text(r.Name)
 	h.text(r.Record)
-	if r.Metric == "" {
-		h.text(r.Expr) // Prometheus runs such rules side by side
-	}
 	h.labels(r.Labels)
 	return string(h)
 }

@@ -247,7 +247,7 @@ func TestOwner(t *testing.T) {
 }
 
 func TestNotSupportedYetCanBeToldApart(t *testing.T) {
-	_, err := LoadFile("f.yaml", []byte("groups: [{name: g, rules: [{alert: A, expr: up == 0}]}]"), Defaults{})
+	_, err := LoadFile("f.yaml", []byte("groups: [{name: g, rules: [{alert: A, expr: up, tiers: {high: {below: 1}}, rollback: {below: 0.5}}]}]"), Defaults{})
 	require.ErrorIs(t, err, ErrNotSupportedYet)
 	_, err = LoadFile("f.yaml", []byte("groups: [{name: g, rules: [{alert: A, expr: up ==}]}]"), Defaults{})
 	require.Error(t, err)

@@ -1,6 +1,8 @@
 package rule
 
 import (
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -62,4 +64,34 @@ func (s *Selector) Name() string {
 		}
 	}
 	return ""
+}
+
+// twins gives rules in PromQL of the same group, name and labels, which Prometheus runs side by side, something to be
+// told apart by: the expression, and a number where that is the same, too. The first has none.
+type twins map[string]int
+
+func (t twins) of(r *Rule) string {
+	if r.Query == nil || r.Record != "" {
+		return ""
+	}
+	name, key := r.naming(), r.identity()
+	t[key]++
+	if t[name]++; t[name] == 1 {
+		return ""
+	}
+	if n := t[key]; n > 1 {
+		return r.Expr + " #" + strconv.Itoa(n)
+	}
+	return r.Expr
+}
+
+// withTwin returns the group with one of its rules marked as another's twin. Rules are immutable: they may be in use.
+func (g *Group) withTwin(i int, twin string) *Group {
+	marked := *g
+	marked.Rules = slices.Clone(g.Rules)
+	r := *g.Rules[i]
+	r.Twin = twin
+	r.hash = r.stateHash()
+	marked.Rules[i] = &r
+	return &marked
 }

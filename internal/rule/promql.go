@@ -1,0 +1,125 @@
+package rule
+
+import (
+	"math"
+
+	"github.com/prometheus/prometheus/promql/parser"
+)
+
+const (
+	// maxExpr bounds one PromQL expression; the longest that are published take a tenth of it.
+	maxExpr = 16 << 10
+	// maxExprs bounds the PromQL of one file: it takes some microseconds per byte to read.
+	maxExprs = 512 << 10
+)
+
+// newParser returns a PromQL parser as Prometheus' server has it by default: without experimental functions.
+func newParser() parser.Parser { return parser.NewParser(parser.Options{}) }
+
+// exprSignal reads the PromQL of an alert.
+func (d *decoder) exprSignal(m mapping, expr field, r *Rule) {
+	if _, ok := m.lookup("where"); ok {
+		m.key("where").errorf("belongs to metric rules: put the condition into expr")
+	}
+	_, tiered := m.lookup("tiers")
+	if held, ok := m.get("for"); ok {
+		r.For, _ = held.duration()
+		if tiered {
+			m.key("for").errorf("in a rule with tiers it stands with each threshold: write tiers: {high: {above: …, for: …}}")
+		}
+	}
+	if !tiered {
+		r.Severity = d.severity(r.Labels)
+	}
+	parsed := d.parseExpr(expr, r)
+	if parsed == nil {
+		return
+	}
+	d.templateSelectors(m, r)
+	if tiered {
+		r.Query.Filters = filters(parsed)
+		return
+	}
+	r.Query.Plain, r.Query.Filters = true, true
+	d.split(parsed, r)
+}
+
+// split makes the rule's one tier: of the threshold that can be split off, or of Always.
+func (d *decoder) split(expr parser.Expr, r *Rule) {
+	divided := divide(expr)
+	t := divided.threshold
+	if t != nil {
+		// What is evaluated is text again. No expression is known whose text does not read as it was; should one turn up,
+		// then the rule runs as it stands.
+		text := divided.signal.String()
+		if again, err := d.promql.ParseExpr(text); err == nil && again.String() == text {
+			r.Query.Signal, r.Query.Split, r.Query.Shown = text, true, divided.shown
+		} else {
+			t, divided.reason = nil, "the expression without its comparison cannot be written down"
+		}
+	}
+	if t == nil {
+		r.Query.Unsplit = divided.reason
+		t = &Threshold{Op: Always, Low: math.Inf(-1), High: math.Inf(1), ClearLow: math.Inf(-1), ClearHigh: math.Inf(1)}
+	}
+	t.For = r.For
+	r.Tiers = []Tier{{Severity: r.Severity, Threshold: *t}}
+}
+
+// parseExpr reads PromQL; nil where it is wrong.
+func (d *decoder) parseExpr(f field, r *Rule) parser.Expr {
+	text, ok := f.nonEmpty(maxExpr)
+	if !ok || !d.checkRegexes(f, text) || !d.checkExprs(f, text) {
+		return nil
+	}
+	expr, err := d.promql.ParseExpr(text)
+	if err != nil {
+		f.errorf("cannot be read as PromQL: %v", err)
+		return nil
+	}
+	switch expr.Type() {
+	case parser.ValueTypeVector, parser.ValueTypeScalar:
+	default:
+		f.errorf("must give an instant vector or a number (got a %s)", parser.DocumentedType(expr.Type()))
+		return nil
+	}
+	r.Expr = text
+	r.Query = &Query{Signal: text, Absent: asksForAbsence(expr), Selectors: selectorsOf(expr, d.defaults.Lookback)}
+	return expr
+}
+
+// checkExprs counts the PromQL of the file.
+func (d *decoder) checkExprs(f field, text string) bool {
+	if d.exprSize += len(text); d.exprSize <= maxExprs {
+		return true
+	}
+	f.errorf("the PromQL of one file must not be longer than %d bytes: split the file (got %d up to here)", maxExprs, d.exprSize)
+	return false
+}
+
+// templateSelectors adds what `query` in the rule's templates selects. What is asked is known only where it is a
+// constant.
+func (d *decoder) templateSelectors(m mapping, r *Rule) {
+	look := func(kind string, texts map[string]string) {
+		for _, name := range sortedKeys(texts) {
+			asked, unknown := templateQueries(texts[name])
+			f := m.at(kind, name)
+			for _, text := range asked {
+				if !d.checkRegexes(f, text) || !d.checkExprs(f, text) {
+					continue
+				}
+				expr, err := d.promql.ParseExpr(text)
+				if err != nil {
+					d.warnf(f, "its query cannot be read as PromQL, so the text will say so: %v", err)
+					continue
+				}
+				r.Query.Selectors = append(r.Query.Selectors, selectorsOf(expr, d.defaults.Lookback)...)
+			}
+			if unknown {
+				d.warnf(f, "what its query asks is put together only when the alert goes out: it finds what some rule's expr selects, and nothing else, for nothing else is kept")
+			}
+		}
+	}
+	look("labels", r.Labels)
+	look("annotations", r.Annotations)
+}
