@@ -83,6 +83,8 @@ type Evaluator struct {
 	engine     *promql.Engine
 	window     *window.Window
 	translator *translate.Translator
+	// untranslated counts what rules in PromQL select and what did not reach the window.
+	untranslated untranslated
 
 	series         atomic.Int64 // series slots in use, over all rules
 	judged, tagged atomic.Int64
@@ -200,7 +202,7 @@ func appendSelectors(to []window.Selector, q *rule.Query, offset time.Duration) 
 // Judge checks every point of md against the rules that name its metric and tags what breaches, in place. It reports
 // whether there is something to Take, or was meanwhile: then another caller has taken it, and may not have stored it yet.
 func (e *Evaluator) Judge(md pmetric.Metrics, now time.Time) bool {
-	e.translator.Consume(context.Background(), md, now) // before any point is tagged
+	e.untranslated.add(e.translator.Consume(context.Background(), md, now)) // before any point is tagged
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	queued := e.queue.queued.Load()

@@ -59,6 +59,12 @@ type exprRule struct {
 	claims   claims
 	observed observed
 	came     int64
+	// unmatched says what the rule selects in vain, as of when that was last checked (elapsed).
+	unmatched struct {
+		mu      sync.Mutex
+		checked int64
+		text    string
+	}
 	// written is shared with the rule that this one replaced.
 	written *written
 }

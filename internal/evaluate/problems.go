@@ -127,29 +127,39 @@ func (e *Evaluator) exprProblems(g *groupState, r *exprRule, elapsed int64, now 
 			add(ProblemLimit, "new alerts were not taken because limits are reached")
 		}
 	}
-	e.neverMatched(r, elapsed, now, add)
+	if unmatched := e.neverMatched(r, elapsed, now); unmatched != "" {
+		add(ProblemNeverMatched, "%s", unmatched)
+	}
 	e.checkClaims(r, add)
 	return found
 }
 
-// neverMatched finds selectors that select nothing. One that asks for what is absent is no problem while all is well.
-func (e *Evaluator) neverMatched(r *exprRule, elapsed int64, now time.Time, add func(ProblemKind, string, ...any)) {
+// neverMatched says which selector of a rule selects nothing, "" where all do. One that asks for what is absent is no
+// problem while all is well. It looks through all series that the rule selects, and so does that once in probeInterval.
+func (e *Evaluator) neverMatched(r *exprRule, elapsed int64, now time.Time) string {
 	if r.rule.Query.Absent || elapsed-r.came < int64(e.opts.NeverMatched) {
-		return
+		return ""
 	}
+	r.unmatched.mu.Lock()
+	defer r.unmatched.mu.Unlock()
+	if last := r.unmatched.checked; last != 0 && elapsed-last < probeInterval {
+		return r.unmatched.text
+	}
+	r.unmatched.checked, r.unmatched.text = elapsed, ""
 	for _, s := range r.rule.Query.Selectors {
 		last, ever := e.window.Newest(window.Selector(s))
 		silent := now.Sub(time.UnixMilli(last))
 		switch {
 		case !ever:
-			add(ProblemNeverMatched, "no sample for %s", selectorText(s))
+			r.unmatched.text = "no sample for " + selectorText(s)
 		case silent > e.opts.NeverMatched:
-			add(ProblemNeverMatched, "no sample for %s in %s", selectorText(s), silent.Round(time.Second))
+			r.unmatched.text = fmt.Sprintf("no sample for %s in %s", selectorText(s), silent.Round(time.Second))
 		default:
 			continue
 		}
-		return // one is enough to know where to look
+		break // one is enough to know where to look
 	}
+	return r.unmatched.text
 }
 
 func selectorText(s rule.Selector) string {

@@ -59,13 +59,13 @@ type scenario struct {
 var plainExpressions = []string{
 	`m > 5`, `5 < m`, `m >= 5`, `m < 3`, `m <= 3`, `m != 3`, `m == 5`, `(m > 5)`, `-m < -5`, `m{i="0"} > 4`,
 	`m > 5 and on(i) n > 2`, `m > 5 unless on(i) n > 5`, `m > 5 or n > 8`, `m > n`, `m > on(i) n`, `n > 2 and on(i) m > 5`,
-	`sum(m) > 8`, `max by (i) (m) > 5`, `count(m) < 2`, `avg(m) by (i) > 2 < 8`, `topk(1, m) > 5`,
+	`sum(m) > 8`, `max by (i) (m) > 5`, `count(m) < 2`, `avg(m) by (i) > 2 < 8`, `topk(2, m) > 5`,
 	`rate(c_total[1m]) > 0.1`, `increase(c_total[1m]) > 3`, `sum(rate(c_total[45s])) > 0.2`, `deriv(m[1m]) > 0.05`,
 	`absent(m)`, `absent(m{i="0"})`, `absent_over_time(n[1m])`, `avg_over_time(m[1m]) > 5`, `max_over_time(m[30s:15s]) > 6`,
 	`m offset 30s > 5`, `(m > bool 5) == 1`, `(m > bool 5) > 0`, `m > bool 5`, `m * 100 > 500`, `m / n > 2`, `vector(1)`,
-	`changes(m[1m]) > 2`, `resets(c_total[2m]) > 0`, `m > scalar(n{i="0"})`, `present_over_time(n[30s])`, `time() % 120 < 60`,
+	`changes(m[1m]) > 2`, `resets(c_total[2m]) > 0`, `m > scalar(n{i="0"})`, `present_over_time(n[30s])`, `vector(time() % 120) < 60`,
 	`r:m > 5`, `r:rate > 0.1`, `ALERTS{alertname="A", alertstate="firing"} == 1`, `count(ALERTS{alertstate="pending"}) > 1`,
-	`{__name__=~"m|n", i="0"} > 7`, `label_replace(m > 5, "j", "$1", "i", "(.*)")`, `quantile(0.5, m) > 4`, `stddev(m) > 2`,
+	`label_replace(m > 5, "j", "$1", "i", "(.*)")`, `quantile(0.5, m) > 4`, `stddev(m) > 2`,
 }
 
 func drawScenario(rt *rapid.T) scenario {
@@ -221,7 +221,7 @@ func describeTheirs(g *rules.Group) string {
 	var lines []string
 	for _, r := range g.AlertingRules() {
 		for _, a := range r.ActiveAlerts() {
-			lines = append(lines, line(r.Name(), a.Labels.Map(), a.State.String(), a.ActiveAt, a.Value))
+			lines = append(lines, line(r.Name(), a.Labels.Map(), a.State.String(), a.ActiveAt, a.Value, !a.KeepFiringSince.IsZero()))
 		}
 	}
 	return joined(lines)
@@ -239,14 +239,20 @@ func describeOurs(e *Evaluator) string {
 			if r.rule.Query.Shown != nil {
 				shown = *r.rule.Query.Shown
 			}
-			lines = append(lines, line(r.rule.Name, ls, a.state.String(), timeOf(a.earliest()), shown))
+			l := a.worst()
+			lines = append(lines, line(r.rule.Name, ls, a.state.String(), timeOf(a.earliest()), shown, l.firing && l.active == 0))
 		}
 	}
 	return joined(lines)
 }
 
-func line(name string, ls map[string]string, state string, since time.Time, v float64) string {
+// line describes one alert. While keep_firing_for keeps it Prometheus shows the last value that fired, this the last one
+// that came: the difference is wanted, and left out.
+func line(name string, ls map[string]string, state string, since time.Time, v float64, kept bool) string {
 	delete(ls, "alertname")
+	if kept {
+		return fmt.Sprintf("%s %s %s since %s, kept", name, labels.FromMap(ls), state, since.Format("15:04:05"))
+	}
 	return fmt.Sprintf("%s %s %s since %s at %v", name, labels.FromMap(ls), state, since.Format("15:04:05"), v)
 }
 

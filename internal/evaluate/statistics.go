@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/evaluate/translate"
 )
 
 // Unjudged is why a point was not judged.
@@ -53,6 +55,9 @@ type Statistics struct {
 	Rules []RuleStatistics
 	// Groups has one entry per group that is evaluated on the clock.
 	Groups []GroupStatistics
+	// Untranslated counts points that rules in PromQL select and that did not reach the window, by reason; only counts
+	// above 0. What the window itself does not take it counts.
+	Untranslated map[Unjudged]int64
 }
 
 // GroupStatistics describes one group that is evaluated on the clock.
@@ -62,6 +67,43 @@ type GroupStatistics struct {
 	Evaluations, Failures, Missed int64
 	// Took is how long the last evaluation took, from the time that it was due.
 	Took time.Duration
+}
+
+// The reasons that only rules in PromQL have.
+const (
+	UnjudgedStreams Unjudged = "delta_stream_limit"
+	UnjudgedName    Unjudged = "untranslatable"
+)
+
+// untranslated adds up what the translator did not pass on.
+type untranslated struct {
+	missing, future, old, noTime, repeated, overflow, name atomic.Int64
+}
+
+func (u *untranslated) add(c translate.Counts) {
+	if c.Dropped() == c.Refused {
+		return
+	}
+	u.missing.Add(int64(c.Missing))
+	u.future.Add(int64(c.Future))
+	u.old.Add(int64(c.Old))
+	u.noTime.Add(int64(c.NoTime))
+	u.repeated.Add(int64(c.Repeated))
+	u.overflow.Add(int64(c.Overflow))
+	u.name.Add(int64(c.Untranslatable))
+}
+
+func (u *untranslated) counts() map[Unjudged]int64 {
+	all := map[Unjudged]int64{}
+	for reason, n := range map[Unjudged]*atomic.Int64{
+		UnjudgedMissing: &u.missing, UnjudgedFuture: &u.future, UnjudgedOld: &u.old, UnjudgedNoTime: &u.noTime,
+		UnjudgedRepeated: &u.repeated, UnjudgedStreams: &u.overflow, UnjudgedName: &u.name,
+	} {
+		if v := n.Load(); v > 0 {
+			all[reason] = v
+		}
+	}
+	return all
 }
 
 // UnjudgedCount counts points of one rule that could not be judged.
@@ -86,7 +128,7 @@ type RuleStatistics struct {
 func (e *Evaluator) Statistics() Statistics {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	s := Statistics{Judged: e.judged.Load(), Tagged: e.tagged.Load(), Series: e.series.Load()}
+	s := Statistics{Judged: e.judged.Load(), Tagged: e.tagged.Load(), Series: e.series.Load(), Untranslated: e.untranslated.counts()}
 	for _, key := range e.order {
 		s.Groups = append(s.Groups, e.groups[key].statistics())
 	}

@@ -116,7 +116,6 @@ func TestValidate(t *testing.T) {
 // What the design has and this version has not is refused by name, in a file as in the configuration.
 func TestNotSupportedYet(t *testing.T) {
 	for _, text := range []string{
-		"expr: up == 0, for: 1m",
 		"metric: kv, tiers: {high: {above: 0.9}}, rollback: {above: 0.99}",
 		"metric: kv, tiers: {high: {above: 0.9}}, manual_intervention: {above: 0.99}",
 	} {

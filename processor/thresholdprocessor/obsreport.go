@@ -104,6 +104,9 @@ func (t *telemetry) observe(e *evaluate.Evaluator, out *outbox) error {
 			for reason, n := range e.Window().Statistics().Dropped {
 				add(n, attribute.NewSet(attribute.String("reason", string(reason))))
 			}
+			for reason, n := range e.Statistics().Untranslated {
+				add(n, attribute.NewSet(attribute.String("reason", string(reason))))
+			}
 		})),
 		b.RegisterProcessorThresholdProblemsCallback(summed(func(add adder) {
 			for _, p := range e.LastProblems() {
