@@ -270,7 +270,7 @@ func (e *Evaluator) describe(a *alertState, now time.Time) alert.Alert {
 		ValidFor:     validIntervals * e.opts.ResendInterval,
 		Reason:       alert.ReasonThreshold,
 		SourceMetric: l.rule.source(),
-		SourceUnit:   l.rule.metric.unit,
+		SourceUnit:   e.sourceUnit(l.rule.metric),
 		Response:     r.Response,
 		Annotations:  annotations,
 	}

@@ -124,6 +124,6 @@ func (e *Evaluator) announceRecovered(r *ruleState, labels map[string]string, v 
 		ValidFor:     validIntervals * e.opts.ResendInterval,
 		Reason:       alert.ReasonRecovered,
 		SourceMetric: r.source(),
-		SourceUnit:   r.metric.unit,
+		SourceUnit:   e.sourceUnit(r.metric),
 	}})
 }

@@ -153,6 +153,7 @@ func (e *Evaluator) indexExpr(r *rule.Rule, elapsed int64) *exprRule {
 	at := &exprRule{rule: r, written: &written{}, claims: claimsOf(r.Query.Signal), came: elapsed}
 	if r.Record == "" {
 		at.metric = newMetricState(elapsed)
+		at.metric.unitOf = at.claims.unitOf()
 		e.exprs = append(e.exprs, at.metric)
 		e.add(at.metric, r)
 	}

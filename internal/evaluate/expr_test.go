@@ -99,6 +99,7 @@ func TestExprRisesAndFallsThroughItsTiers(t *testing.T) {
 	first := b.out[0].Alert
 	assert.Equal(t, map[string]string{"model_name": "a"}, first.Labels)
 	assert.Equal(t, "kv_ratio", first.SourceMetric)
+	assert.Equal(t, "1", first.SourceUnit)
 	assert.InDelta(t, 0.95, *first.Value, 0)
 	assert.InDelta(t, 0.9, *first.Threshold, 0)
 }
@@ -336,6 +337,17 @@ func TestTwinsAreTwoAlerts(t *testing.T) {
 	b.steps(1, at("a", 0.95))
 	require.Len(t, b.out, 2)
 	assert.NotEqual(t, b.out[0].ID, b.out[1].ID)
+
+	// The very same rule twice, as Prometheus runs it, too; and each keeps its own state over a reload.
+	file := rulesFile(`{alert: Full, expr: kv_ratio > 0.9}`, `{alert: Full, expr: kv_ratio > 0.9}`)
+	b = newExprBench(t, exprOptions(), file)
+	b.steps(1, at("a", 0.95))
+	require.Len(t, b.out, 2)
+	assert.NotEqual(t, b.out[0].ID, b.out[1].ID)
+	b.out = nil
+	b.Reload(exprSet(t, file), b.now)
+	b.steps(1, at("a", 0.95))
+	assert.Empty(t, b.out)
 }
 
 func TestQueriesInTemplates(t *testing.T) {

@@ -42,8 +42,8 @@ type metricState struct {
 	kept atomic.Int64
 
 	mu sync.Mutex
-	// unit is the metric's, as last seen.
-	unit string
+	// unit is the metric's, as last seen. unitOf is the name of the series whose unit the signal of a rule in PromQL has.
+	unit, unitOf string
 	// values is their range, where suspect is set.
 	values  observed
 	streams map[uint64]*stream
@@ -249,6 +249,15 @@ func (m *metricState) evict(e *Evaluator, r *ruleState, elapsed int64) {
 	for _, st := range m.streams {
 		m.release(e, st, r.slot)
 	}
+}
+
+// sourceUnit is the unit of the values that the rule judges, "" where nobody can say. The caller holds metric.mu.
+func (e *Evaluator) sourceUnit(m *metricState) string {
+	if m.unitOf == "" {
+		return m.unit
+	}
+	_, unit, _ := e.translator.TypeOf(m.unitOf)
+	return unit
 }
 
 // source is the name of the metric that the rule looks at, "" where it is not one alone.

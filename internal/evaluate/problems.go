@@ -58,6 +58,16 @@ func claimsOf(signal string) claims {
 	return c
 }
 
+// unitOf is the name of the series whose unit the signal has, "" where there is none.
+func (c *claims) unitOf() string {
+	for _, names := range [][]string{c.plain, c.buckets} {
+		if len(names) > 0 {
+			return names[0]
+		}
+	}
+	return ""
+}
+
 // unscaled takes off what leaves values on their scale: parentheses, aggregations that pick or average, the like over
 // time, and guards.
 func unscaled(expr parser.Expr) parser.Expr {

@@ -128,6 +128,9 @@ func stateKey(r *rule.Rule) string {
 	if r.Silent {
 		signal["track"] = "silent"
 	}
+	if r.Twin != "" {
+		signal["twin"] = r.Twin
+	}
 	return alert.Identity(r.Group, r.Name, signal, r.Labels, nil)
 }
 

@@ -43,17 +43,15 @@ type Selector struct {
 	Fixed bool
 }
 
-// Source is the name of the one metric that the query reads, "" where it reads several or cannot say.
+// Source is the name of the metric that the query reads first, which is what it is about: the numerator of a ratio, what
+// stands left of a guard. It is "" where no selector asks for a name.
 func (q *Query) Source() string {
-	source := ""
-	for _, s := range q.Selectors {
-		name := s.Name()
-		if name == "" || source != "" && name != source {
-			return ""
+	for i := range q.Selectors {
+		if name := q.Selectors[i].Name(); name != "" {
+			return name
 		}
-		source = name
 	}
-	return source
+	return ""
 }
 
 // Name is the one metric name that the selector asks for, "" where it does not ask for one.
