@@ -49,9 +49,9 @@ func TestWrongConfigurationsAreRefused(t *testing.T) {
 			rules: "groups: [{name: g, rules: [{alert: A, metric: m, tiers: {high: {above: 1}}}, {alert: A, metric: m, tiers: {high: {above: 2}}}]}]",
 			want:  []string{"rules.yaml:1:", "groups[0].rules[1]"},
 		},
-		"a PromQL rule, which comes later": {
-			rules: "groups: [{name: g, rules: [{alert: A, expr: up == 0}]}]",
-			want:  []string{"rules.yaml:1:", "groups[0].rules[0].expr", "not supported yet"},
+		"PromQL that does not parse": {
+			rules: "groups: [{name: g, rules: [{alert: A, expr: up ==}]}]",
+			want:  []string{"rules.yaml:1:", "groups[0].rules[0].expr", "cannot be read as PromQL"},
 		},
 		"a rollback, which comes later": {
 			rules: "groups: [{name: g, rules: [{alert: A, metric: m, tiers: {critical: {above: 1}}, rollback: {above: 2}}]}]",

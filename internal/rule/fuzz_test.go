@@ -46,8 +46,21 @@ func FuzzLoadFile(f *testing.F) {
 			}
 		}
 		for _, r := range set.Rules() {
-			if r.Name == "" || r.Group == "" || r.Owner == "" || r.Metric == "" || len(r.Tiers) == 0 || r.NoData.HoldFor <= 0 {
+			if r.Group == "" || (r.Metric == "") == (r.Query == nil) || (r.Query != nil && r.Expr == "") {
 				t.Fatalf("%+v", r)
+			}
+			if r.Record != "" {
+				continue
+			}
+			if r.Name == "" || r.Owner == "" || len(r.Tiers) == 0 || r.NoData.HoldFor <= 0 {
+				t.Fatalf("%+v", r)
+			}
+			if silent := r.Explored(); silent != nil {
+				for i := range silent.Tiers {
+					if !silent.Tiers[i].covers(&r.Tiers[i].Threshold) || silent.Tiers[i].ClearLow > silent.Tiers[i].ClearHigh {
+						t.Fatalf("%s beside %s", &silent.Tiers[i].Threshold, &r.Tiers[i].Threshold)
+					}
+				}
 			}
 			labels, annotations := r.Expand(map[string]string{"a": "b"}, 1, nil, now)
 			for _, texts := range []map[string]string{labels, annotations} {
