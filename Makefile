@@ -73,7 +73,7 @@ lint: ## golangci-lint, pinned in tools/go.mod (the first run builds it: about t
 	$(LINT) run ./...
 
 .PHONY: validate
-validate: $(COLLECTOR) $(ALERTCTL) ## the collector's own check of every example, and alertctl's of every rule file
+validate: $(COLLECTOR) $(ALERTCTL) ## the collector's own check of every example, alertctl's of every rule file, and the rule packs' unit tests
 	@./.ci/validate $(COLLECTOR) $(ALERTCTL)
 
 .PHONY: ci
