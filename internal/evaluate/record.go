@@ -1,6 +1,8 @@
 package evaluate
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -10,8 +12,11 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/evaluate/window"
 )
 
 // Recorded is one sample that a recording rule made, to be put into the pipeline where `emit_recorded` asks for it.
@@ -43,14 +48,51 @@ func (e *Evaluator) record(g *groupState, r *exprRule, vector promql.Vector, ts,
 			return fmt.Errorf("several series of the result have the same labels once the rule's are set: %s", made[i])
 		}
 	}
+	var refused error
 	for i := range vector {
-		w.write(made[i], vector[i].F, vector[i].H)
+		if err := w.write(made[i], vector[i].F, vector[i].H); errors.Is(err, window.ErrLate) && !e.holds(made[i], w.at, vector[i].F, vector[i].H) {
+			refused = fmt.Errorf("the series %s has another value at this time already: another rule records it, or it comes with the data", made[i])
+		}
 		if e.opts.EmitRecorded {
 			e.queue.record(Recorded{Labels: made[i], Time: ts, Value: vector[i].F, Histogram: vector[i].H})
 		}
 	}
 	r.written.set(w.close())
-	return nil
+	return refused
+}
+
+// holds reports whether this very sample is the newest that the window has of its series: to say it again changes nothing.
+func (e *Evaluator) holds(ls labels.Labels, at int64, v float64, h *histogram.FloatHistogram) bool {
+	q, err := e.window.Querier(at, math.MaxInt64)
+	if err != nil {
+		return false
+	}
+	defer q.Close()
+	var matchers []*labels.Matcher
+	ls.Range(func(l labels.Label) {
+		matchers = append(matchers, labels.MustNewMatcher(labels.MatchEqual, l.Name, l.Value))
+	})
+	set := q.Select(context.Background(), false, &storage.SelectHints{Start: at, End: math.MaxInt64}, matchers...)
+	for set.Next() {
+		if !labels.Equal(set.At().Labels(), ls) {
+			continue // it has labels beyond these
+		}
+		samples := set.At().Iterator(nil)
+		kind := samples.Seek(at)
+		if kind == chunkenc.ValNone || samples.AtT() != at {
+			return false
+		}
+		same := false
+		if kind == chunkenc.ValFloat {
+			_, known := samples.At()
+			same = h == nil && math.Float64bits(known) == math.Float64bits(v)
+		} else {
+			_, known := samples.AtFloatHistogram(nil)
+			same = h != nil && h.Equals(known)
+		}
+		return same && samples.Next() == chunkenc.ValNone
+	}
+	return false
 }
 
 // writeAlerts writes Prometheus' own series about alerts, ALERTS and ALERTS_FOR_STATE, where some rule selects them.
@@ -85,14 +127,14 @@ func (e *Evaluator) writeAlerts(g *groupState, r *exprRule, ts, now time.Time) e
 		if starts {
 			builder.Set(labels.MetricName, seriesAlertsForState)
 			if ls := builder.Labels(); w.claim(ls) {
-				w.write(ls, math.Trunc(float64(a.start)/1e9), nil)
+				_ = w.write(ls, math.Trunc(float64(a.start)/1e9), nil)
 			}
 		}
 		if states {
 			builder.Set(labels.MetricName, seriesAlerts)
 			builder.Set(labelAlertState, a.state.String())
 			if ls := builder.Labels(); w.claim(ls) {
-				w.write(ls, 1, nil)
+				_ = w.write(ls, 1, nil)
 			}
 		}
 	}
@@ -126,10 +168,11 @@ func (w *writing) claim(ls labels.Labels) bool {
 }
 
 // write puts one sample into the window, if some rule selects it. What the window refuses (its limits) it counts.
-func (w *writing) write(ls labels.Labels, v float64, h *histogram.FloatHistogram) {
-	if w.e.window.Wants(ls.Get(model.MetricNameLabel)) {
-		_ = w.e.window.Append(ls, 0, w.at, v, nil, h, w.now)
+func (w *writing) write(ls labels.Labels, v float64, h *histogram.FloatHistogram) error {
+	if !w.e.window.Wants(ls.Get(model.MetricNameLabel)) {
+		return nil
 	}
+	return w.e.window.Append(ls, 0, w.at, v, nil, h, w.now)
 }
 
 // close marks the series as ended that were not written again, and returns those that were.
@@ -137,7 +180,7 @@ func (w *writing) close() map[uint64]labels.Labels {
 	stale := math.Float64frombits(value.StaleNaN)
 	for hash, ls := range w.before {
 		if _, again := w.written[hash]; !again {
-			w.write(ls, stale, nil)
+			_ = w.write(ls, stale, nil)
 		}
 	}
 	if len(w.written) == 0 {
