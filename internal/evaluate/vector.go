@@ -168,9 +168,13 @@ func (j *judgement) take(r *ruleState, st *stream, s *series, v float64, breache
 		r.unjudge(UnjudgedWarmUp, 1)
 		return
 	}
+	before := s.value
 	s.value = v
 	if s.live != nil || breached {
 		j.e.advance(r, st, s, v, eff, broken, j.now)
+	}
+	if j.r.rule.Query.Plain && !breached && s.live != nil {
+		s.value = before // during keep_firing_for Prometheus shows the last value that was in the result
 	}
 	if s.live == nil && !r.tracks {
 		r.metric.release(j.e, st, r.slot) // on the clock nothing comes late: there is nothing to remember
