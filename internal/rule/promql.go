@@ -9,8 +9,8 @@ import (
 const (
 	// maxExpr bounds one PromQL expression; the longest that are published take a tenth of it.
 	maxExpr = 16 << 10
-	// maxExprs bounds the PromQL of one file: it takes some microseconds per byte to read.
-	maxExprs = 512 << 10
+	// maxExprs bounds the PromQL of one file, some hundred times what published files hold: a byte takes up to 10 µs to read.
+	maxExprs = 256 << 10
 )
 
 // newParser returns a PromQL parser as Prometheus' server has it by default: without experimental functions.
