@@ -221,7 +221,7 @@ func describeTheirs(g *rules.Group) string {
 	var lines []string
 	for _, r := range g.AlertingRules() {
 		for _, a := range r.ActiveAlerts() {
-			lines = append(lines, line(r.Name(), a.Labels.Map(), a.State.String(), a.ActiveAt, a.Value, !a.KeepFiringSince.IsZero()))
+			lines = append(lines, line(r.Name(), a.Labels.Map(), a.State.String(), a.ActiveAt, a.Value))
 		}
 	}
 	return joined(lines)
@@ -239,20 +239,14 @@ func describeOurs(e *Evaluator) string {
 			if r.rule.Query.Shown != nil {
 				shown = *r.rule.Query.Shown
 			}
-			l := a.worst()
-			lines = append(lines, line(r.rule.Name, ls, a.state.String(), timeOf(a.earliest()), shown, l.firing && l.active == 0))
+			lines = append(lines, line(r.rule.Name, ls, a.state.String(), timeOf(a.earliest()), shown))
 		}
 	}
 	return joined(lines)
 }
 
-// line describes one alert. While keep_firing_for keeps it Prometheus shows the last value that fired, this the last one
-// that came: the difference is wanted, and left out.
-func line(name string, ls map[string]string, state string, since time.Time, v float64, kept bool) string {
+func line(name string, ls map[string]string, state string, since time.Time, v float64) string {
 	delete(ls, "alertname")
-	if kept {
-		return fmt.Sprintf("%s %s %s since %s, kept", name, labels.FromMap(ls), state, since.Format("15:04:05"))
-	}
 	return fmt.Sprintf("%s %s %s since %s at %v", name, labels.FromMap(ls), state, since.Format("15:04:05"), v)
 }
 
