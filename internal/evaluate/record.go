@@ -39,7 +39,7 @@ func (e *Evaluator) record(g *groupState, r *exprRule, vector promql.Vector, ts,
 	made := make([]labels.Labels, len(vector))
 	for i := range vector {
 		builder.Reset(vector[i].Metric)
-		builder.Set(labels.MetricName, r.rule.Record)
+		builder.Set(model.MetricNameLabel, r.rule.Record)
 		for name, v := range r.rule.Labels {
 			builder.Set(name, v)
 		}
@@ -82,7 +82,7 @@ func (e *Evaluator) holds(ls labels.Labels, at int64, v float64, h *histogram.Fl
 		if kind == chunkenc.ValNone || samples.AtT() != at {
 			return false
 		}
-		same := false
+		var same bool
 		if kind == chunkenc.ValFloat {
 			_, known := samples.At()
 			same = h == nil && math.Float64bits(known) == math.Float64bits(v)
@@ -125,13 +125,13 @@ func (e *Evaluator) writeAlerts(g *groupState, r *exprRule, ts, now time.Time) e
 		}
 		builder.Set(labels.AlertName, r.rule.Name)
 		if starts {
-			builder.Set(labels.MetricName, seriesAlertsForState)
+			builder.Set(model.MetricNameLabel, seriesAlertsForState)
 			if ls := builder.Labels(); w.claim(ls) {
 				_ = w.write(ls, math.Trunc(float64(a.start)/1e9), nil)
 			}
 		}
 		if states {
-			builder.Set(labels.MetricName, seriesAlerts)
+			builder.Set(model.MetricNameLabel, seriesAlerts)
 			builder.Set(labelAlertState, a.state.String())
 			if ls := builder.Labels(); w.claim(ls) {
 				_ = w.write(ls, 1, nil)

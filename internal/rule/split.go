@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
@@ -232,7 +232,7 @@ func ambiguous(expr parser.Expr) bool {
 		return ambiguous(e.Expr)
 	case *parser.AggregateExpr:
 		if !picks(e) {
-			return !e.Without && slices.Contains(e.Grouping, labels.MetricName)
+			return !e.Without && slices.Contains(e.Grouping, model.MetricNameLabel)
 		}
 		return ambiguous(e.Expr)
 	case *parser.BinaryExpr:
@@ -244,7 +244,7 @@ func ambiguous(expr parser.Expr) bool {
 		}
 	case *parser.Call:
 		if strings.HasPrefix(e.Func.Name, "label_") {
-			if to, ok := unwrap(e.Args[1]).(*parser.StringLiteral); ok && to.Val == labels.MetricName {
+			if to, ok := unwrap(e.Args[1]).(*parser.StringLiteral); ok && to.Val == model.MetricNameLabel {
 				return true
 			}
 		}

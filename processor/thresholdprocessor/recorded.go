@@ -3,6 +3,7 @@ package thresholdprocessor
 import (
 	"context"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
@@ -46,7 +47,7 @@ func metricsOfRecorded(recorded []evaluate.Recorded) (md pmetric.Metrics, histog
 			histograms++
 			continue
 		}
-		name := r.Labels.Get(labels.MetricName)
+		name := r.Labels.Get(model.MetricNameLabel)
 		points, ok := gauges[name]
 		if !ok {
 			if len(gauges) == 0 {
@@ -64,7 +65,7 @@ func metricsOfRecorded(recorded []evaluate.Recorded) (md pmetric.Metrics, histog
 		point.SetTimestamp(pcommon.NewTimestampFromTime(r.Time))
 		point.SetDoubleValue(r.Value)
 		r.Labels.Range(func(l labels.Label) {
-			if l.Name != labels.MetricName {
+			if l.Name != model.MetricNameLabel {
 				point.Attributes().PutStr(l.Name, l.Value)
 			}
 		})
