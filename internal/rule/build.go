@@ -24,7 +24,7 @@ func (d *decoder) rule(f field, g *Group) *Rule {
 		return nil
 	}
 	before := len(d.errs)
-	d.warnings, d.queried = nil, nil
+	d.warnings, d.queried, d.parsed = nil, nil, nil
 	m := f.mapping(ruleKeys, misplaced)
 	r := &Rule{Group: g.Name, Position: f.position()}
 
@@ -46,7 +46,7 @@ func (d *decoder) rule(f field, g *Group) *Rule {
 	if len(d.errs) > before {
 		return nil
 	}
-	d.review(m, r)
+	d.review(m, g, r)
 	r.warnings = d.warnings
 	r.templates = newTemplates(r)
 	r.templates.externalURL = d.defaults.ExternalURL

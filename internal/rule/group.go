@@ -24,7 +24,8 @@ type decoder struct {
 	queried []field
 	wheres  *whereParser // made when the first rule needs it
 	promql  parser.Parser
-	// exprSize is the PromQL read so far, in bytes.
+	// parsed is the PromQL of the rule at hand; exprSize is what has been read so far, in bytes.
+	parsed   parser.Expr
 	exprSize int
 	// regexSize is what the regular expressions read so far will take, see regexSize.
 	regexSize int

@@ -83,7 +83,7 @@ func (d *decoder) parseExpr(f field, r *Rule) parser.Expr {
 		f.errorf("must give an instant vector or a number (got a %s)", parser.DocumentedType(expr.Type()))
 		return nil
 	}
-	r.Expr = text
+	r.Expr, d.parsed = text, expr
 	r.Query = &Query{Signal: text, Absent: asksForAbsence(expr), Selectors: selectorsOf(expr, d.defaults.Lookback)}
 	return expr
 }

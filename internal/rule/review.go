@@ -10,27 +10,40 @@ import (
 // The warnings are few on purpose: each is something that has cost somebody a night, and each can be answered by a
 // change to the rule.
 
-func (d *decoder) review(m mapping, r *Rule) {
+func (d *decoder) review(m mapping, g *Group, r *Rule) {
+	if d.parsed != nil {
+		d.reviewExpr(m, g, r, d.parsed)
+	}
 	if r.Record != "" {
 		return
 	}
 	d.reviewOwner(m, r)
 	d.reviewResponse(m, r)
+	d.reviewLabels(m, r)
 	if r.Metric == "" {
 		return
 	}
 	d.reviewMetric(m, r)
 	d.reviewFlapping(m, r)
-	if _, ok := r.Labels[alert.LabelSeverity]; ok {
+	for _, f := range d.queried {
+		d.warnf(f, "query is not available in a metric rule: the text will say so")
+	}
+}
+
+func (d *decoder) reviewLabels(m mapping, r *Rule) {
+	if _, ok := r.Labels[alert.LabelSeverity]; ok && (r.Query == nil || !r.Query.Plain) {
 		d.warnf(m.at("labels", alert.LabelSeverity), "has no effect: the tiers say how severe the alert is")
 	}
 	for _, name := range sortedKeys(r.Labels) {
-		if text := r.Labels[name]; strings.Contains(text, "{{") && (strings.Contains(text, "$value") || strings.Contains(text, ".Value")) {
-			d.warnf(m.at("labels", name), "changes with every value, and each makes a new series of the alert's state: put the value into an annotation")
+		text := r.Labels[name]
+		if !strings.Contains(text, "{{") || !(strings.Contains(text, "$value") || strings.Contains(text, ".Value")) {
+			continue
 		}
-	}
-	for _, f := range d.queried {
-		d.warnf(f, "query is not available in a metric rule: the text will say so")
+		if r.Query != nil && r.Query.Plain {
+			d.warnf(m.at("labels", name), "changes with every value: in Prometheus that makes another alert each time, whose for begins anew; put the value into an annotation")
+			continue
+		}
+		d.warnf(m.at("labels", name), "changes with every value, and each makes a new series of the alert's state: put the value into an annotation")
 	}
 }
 
@@ -86,7 +99,11 @@ func (d *decoder) reviewMetric(m mapping, r *Rule) {
 	case strings.HasSuffix(r.Metric, "_total"):
 		d.warnf(metric, "looks like a counter: it is judged only where it arrives as a delta or non-monotonic sum")
 	}
-	if !isFraction(r.Metric) {
+	f := factOf(r.Metric)
+	if f.now != "" {
+		d.warnf(metric, "current versions do not expose it: what there is now is %s", f.now)
+	}
+	if !f.fraction {
 		return
 	}
 	for i := range r.Tiers {
@@ -98,20 +115,6 @@ func (d *decoder) reviewMetric(m mapping, r *Rule) {
 			}
 		}
 	}
-}
-
-// fractions are gauges of model servers and their hosts that lie between 0 and 1 without saying so in a suffix.
-var fractions = []string{
-	"vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc", "vllm:cpu_cache_usage_perc", "vllm:gpu_prefix_cache_hit_rate",
-	"sglang:token_usage", "sglang:cache_hit_rate",
-	"nv_gpu_utilization", "nv_cpu_utilization", "gpu_cache_usage_perc",
-	"inference_pool_average_kv_cache_utilization",
-}
-
-// isFraction knows Prometheus' convention (base unit "ratio", 0 to 1), OpenTelemetry's (`utilization`: the fraction of
-// usage out of its limit), and fractions.
-func isFraction(metric string) bool {
-	return strings.HasSuffix(metric, "_ratio") || strings.HasSuffix(metric, ".utilization") || slices.Contains(fractions, metric)
 }
 
 func (d *decoder) reviewFlapping(m mapping, r *Rule) {
