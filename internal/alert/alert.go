@@ -51,6 +51,13 @@ const (
 // DefaultValidFor is how long a state holds without being repeated, where the point does not say (no exemplar).
 const DefaultValidFor = 3 * time.Minute
 
+// FiringLevel is the most extreme threshold at which one tier would still have become active, in the unit of the source
+// metric. Bound says that it is a bound on the safe side: the true one is as extreme or more.
+type FiringLevel struct {
+	Value float64 `json:"value"`
+	Bound bool    `json:"bound,omitempty"`
+}
+
 // Alert is one judgement about one alert: what an alert.state point says.
 //
 // ID, Group, Rule, Severity, Owner and Labels are the identity of the point's series; everything below them travels
@@ -76,8 +83,14 @@ type Alert struct {
 	ObservedAt time.Time
 	// Threshold is that of the tier the alert stands at.
 	Threshold *float64
-	// FiringLevel is the most extreme threshold at which the alert would still have fired.
-	FiringLevel *float64
+	// FiringLevel is the most extreme threshold at which the alert would still have fired: that of the tier that it stands
+	// at, and of an inactive alert that of the highest tier that it reached. nil where there is none: for missing data, for
+	// an expression that decides itself, and before the tier was active. FiringLevelBound marks one that may be more
+	// extreme in truth.
+	FiringLevel      *float64
+	FiringLevelBound bool
+	// FiringLevels holds the same of every tier that was active in the episode.
+	FiringLevels map[Severity]FiringLevel
 	// ValidFor is how long the state holds unless repeated, from its arrival on. Never zero after Decode.
 	ValidFor     time.Duration
 	Actions      []Action

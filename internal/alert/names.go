@@ -40,23 +40,28 @@ const (
 // Attributes that describe an alert without being part of its identity. On alert.state they are filtered
 // attributes of the exemplar; calibration metrics and alert events carry some of them on the point or record.
 const (
-	AttrThreshold        = "alert.threshold"    // double, in the unit of the source metric
-	AttrFiringLevel      = "alert.firing_level" // double, in the unit of the source metric
-	AttrValidFor         = "alert.valid_for"    // double, seconds
-	AttrAction           = "alert.action"       // string array of Action
-	AttrReason           = "alert.reason"       // a Reason, or a suppression's reason
-	AttrSourceMetric     = "alert.source.metric"
-	AttrSourceUnit       = "alert.source.unit"
-	AttrResponse         = "alert.response"
-	AttrAnnotationPrefix = "alert.annotation."
-	AttrOutcome          = "alert.outcome" // on MetricEpisodes
-	AttrVerdict          = "alert.verdict" // on MetricVerdicts
-	AttrEpisodeID        = "alert.episode.id"
-	AttrStep             = "alert.step"
-	AttrBy               = "alert.by"
-	AttrNote             = "alert.note"
-	AttrReceiver         = "alert.receiver" // who was told, on alert.paged and alert.escalated
-	AttrFrom             = "alert.from"     // the value before a change, on alert events
+	AttrThreshold        = "alert.threshold"          // double, in the unit of the source metric
+	AttrFiringLevel      = "alert.firing_level"       // double, in the unit of the source metric
+	AttrFiringLevelBound = "alert.firing_level_bound" // boolean: the level may be more extreme in truth
+	// One double per tier that was active, as "alert.firing_levels.critical", and those of them that are bounds (string
+	// array of severities).
+	AttrFiringLevelPrefix = "alert.firing_levels."
+	AttrFiringLevelBounds = "alert.firing_level_bounds"
+	AttrValidFor          = "alert.valid_for" // double, seconds
+	AttrAction            = "alert.action"    // string array of Action
+	AttrReason            = "alert.reason"    // a Reason, or a suppression's reason
+	AttrSourceMetric      = "alert.source.metric"
+	AttrSourceUnit        = "alert.source.unit"
+	AttrResponse          = "alert.response"
+	AttrAnnotationPrefix  = "alert.annotation."
+	AttrOutcome           = "alert.outcome" // on MetricEpisodes
+	AttrVerdict           = "alert.verdict" // on MetricVerdicts
+	AttrEpisodeID         = "alert.episode.id"
+	AttrStep              = "alert.step"
+	AttrBy                = "alert.by"
+	AttrNote              = "alert.note"
+	AttrReceiver          = "alert.receiver" // who was told, on alert.paged and alert.escalated
+	AttrFrom              = "alert.from"     // the value before a change, on alert events
 )
 
 // Names of alert events, as the event name of a log record.

@@ -58,7 +58,7 @@ func (w *Writer) Append(a *Alert) {
 	}
 	attrs := ex.FilteredAttributes()
 	putDouble(attrs, AttrThreshold, a.Threshold)
-	putDouble(attrs, AttrFiringLevel, a.FiringLevel)
+	putLevels(attrs, a)
 	if a.ValidFor > 0 {
 		attrs.PutDouble(AttrValidFor, a.ValidFor.Seconds())
 	}
@@ -235,12 +235,17 @@ func decodeExemplar(ex pmetric.Exemplar, a *Alert) {
 	if ex.Timestamp() != 0 {
 		a.ObservedAt = ex.Timestamp().AsTime()
 	}
+	bounds := pcommon.NewValueEmpty()
 	for name, value := range ex.FilteredAttributes().All() {
 		switch name {
 		case AttrThreshold:
 			a.Threshold = number(value)
 		case AttrFiringLevel:
 			a.FiringLevel = number(value)
+		case AttrFiringLevelBound:
+			a.FiringLevelBound = value.Type() == pcommon.ValueTypeBool && value.Bool()
+		case AttrFiringLevelBounds:
+			bounds = value
 		case AttrValidFor:
 			if v := number(value); v != nil && *v > 0 && *v < maxValidFor.Seconds() {
 				a.ValidFor = time.Duration(*v * float64(time.Second))
@@ -265,9 +270,12 @@ func decodeExemplar(ex pmetric.Exemplar, a *Alert) {
 					a.Annotations = map[string]string{}
 				}
 				a.Annotations[annotation] = value.AsString()
+			} else if tier, ok := strings.CutPrefix(name, AttrFiringLevelPrefix); ok {
+				decodeLevel(a, tier, value)
 			}
 		}
 	}
+	decodeBounds(a, bounds)
 }
 
 // maxValidFor bounds what a sender may ask for: a state that nobody repeats for a day is lost.

@@ -30,11 +30,20 @@ func drawAlert(t *rapid.T) Alert {
 		Time:      at,
 		Value:     maybe("value"),
 		Threshold: maybe("threshold"), FiringLevel: maybe("level"),
-		ObservedAt:   at.Add(-time.Second),
-		ValidFor:     time.Duration(rapid.IntRange(1, 3600).Draw(t, "valid")) * time.Second,
-		Reason:       rapid.SampledFrom([]Reason{ReasonThreshold, ReasonNoData, ReasonRecovered, ReasonSeriesGone, ReasonRuleRemoved}).Draw(t, "reason"),
-		Actions:      rapid.SampledFrom([][]Action{nil, {ActionRollback}, {ActionRollback, ActionManualIntervention}}).Draw(t, "actions"),
-		SourceMetric: text.Draw(t, "metric"), SourceUnit: text.Draw(t, "unit"), Response: text.Draw(t, "response"),
+		FiringLevelBound: rapid.Bool().Draw(t, "bound"),
+		ObservedAt:       at.Add(-time.Second),
+		ValidFor:         time.Duration(rapid.IntRange(1, 3600).Draw(t, "valid")) * time.Second,
+		Reason:           rapid.SampledFrom([]Reason{ReasonThreshold, ReasonNoData, ReasonRecovered, ReasonSeriesGone, ReasonRuleRemoved}).Draw(t, "reason"),
+		Actions:          rapid.SampledFrom([][]Action{nil, {ActionRollback}, {ActionRollback, ActionManualIntervention}}).Draw(t, "actions"),
+		SourceMetric:     text.Draw(t, "metric"), SourceUnit: text.Draw(t, "unit"), Response: text.Draw(t, "response"),
+	}
+	for _, s := range Severities {
+		if v := maybe("level of " + s.String()); v != nil {
+			if a.FiringLevels == nil {
+				a.FiringLevels = map[Severity]FiringLevel{}
+			}
+			a.FiringLevels[s] = FiringLevel{Value: *v, Bound: rapid.Bool().Draw(t, "bound")}
+		}
 	}
 	if annotations := rapid.MapOf(text, text).Draw(t, "annotations"); len(annotations) > 0 {
 		a.Annotations = annotations
@@ -112,6 +121,35 @@ func TestDecodeRefuses(t *testing.T) {
 	assert.Equal(t, Firing, a.State)
 }
 
+// The names are a promise: ledgers and dashboards of other versions read them. What a later version adds is passed over.
+func TestFiringLevelsOnTheWire(t *testing.T) {
+	md := pmetric.NewMetrics()
+	level := 97.5
+	a := Alert{ID: "a", Rule: "r", Severity: High, Time: time.Unix(1, 0), FiringLevel: &level, FiringLevelBound: true,
+		FiringLevels: map[Severity]FiringLevel{Critical: {Value: 99}, High: {Value: 97.5, Bound: true}}}
+	NewWriter(md).Append(&a)
+	dp := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).Gauge().DataPoints().At(0)
+	attrs := dp.Exemplars().At(0).FilteredAttributes()
+	assert.Equal(t, map[string]any{
+		"alert.firing_level":           97.5,
+		"alert.firing_level_bound":     true,
+		"alert.firing_levels.critical": 99.0,
+		"alert.firing_levels.high":     97.5,
+		"alert.firing_level_bounds":    []any{"high"},
+	}, attrs.AsRaw())
+
+	attrs.PutDouble("alert.firing_levels.catastrophic", 1)
+	attrs.PutStr("alert.firing_levels.low", "much")
+	bounds, _ := attrs.Get("alert.firing_level_bounds")
+	bounds.Slice().AppendEmpty().SetStr("medium")
+	bounds.Slice().AppendEmpty().SetStr("catastrophic")
+	attrs.PutStr("alert.firing_level_bound", "true")
+	got, problem := Decode(dp)
+	assert.Empty(t, problem)
+	assert.Equal(t, a.FiringLevels, got.FiringLevels)
+	assert.False(t, got.FiringLevelBound)
+}
+
 func TestReadRejectsWhatIsNoGauge(t *testing.T) {
 	md := pmetric.NewMetrics()
 	m := md.ResourceMetrics().AppendEmpty().ScopeMetrics().AppendEmpty().Metrics().AppendEmpty()
@@ -160,7 +198,8 @@ func TestSeverityOrderAndText(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	md := pmetric.NewMetrics()
 	v := 1.0
-	NewWriter(md).Append(&Alert{ID: "a", Rule: "r", Severity: High, State: Firing, Time: time.Unix(1, 0), Value: &v, Actions: []Action{ActionRollback}})
+	NewWriter(md).Append(&Alert{ID: "a", Rule: "r", Severity: High, State: Firing, Time: time.Unix(1, 0), Value: &v, Actions: []Action{ActionRollback},
+		FiringLevel: &v, FiringLevelBound: true, FiringLevels: map[Severity]FiringLevel{High: {Value: 1, Bound: true}}})
 	raw, _ := (&pmetric.ProtoMarshaler{}).MarshalMetrics(md)
 	f.Add(raw)
 	f.Fuzz(func(t *testing.T, raw []byte) {

@@ -17,6 +17,8 @@ type alertState struct {
 	id    string
 	rule  *ruleState
 	lives []*live
+	// past are the levels of series that recovered in this episode while others went on.
+	past levels
 
 	// What was last said about the alert. There may be very many: texts are made when they are said, not kept.
 	state    alert.State
@@ -62,7 +64,7 @@ func (e *Evaluator) advance(r *ruleState, st *stream, s *series, v float64, eff 
 		l = &live{machine: newMachine(), stream: st, rule: r}
 		s.live = l
 	}
-	l.step(r.rule.Tiers, r.rule.KeepFiringFor, v, eff, broken)
+	l.take(v, eff, broken)
 	if l.noData && (l.firing || !l.pending()) {
 		// An alert raised for missing data stays until its data have been judged one way or the other.
 		l.noData = false
@@ -86,6 +88,8 @@ func (e *Evaluator) settle(l *live, reason alert.Reason, now time.Time) {
 	if l.state() == alert.Inactive {
 		if len(a.lives) == 1 {
 			final = e.ending(a, reason, now)
+		} else {
+			a.past = a.past.merge(l.rule.rule.Tiers, l.levels)
 		}
 		m.detach(l)
 		if e.unsure(l, reason, now) {
@@ -105,6 +109,7 @@ func (e *Evaluator) ending(a *alertState, reason alert.Reason, now time.Time) *a
 			final.Threshold = bound(&t.Threshold, *final.Value)
 		}
 	}
+	a.putLevels(&final)
 	return &final
 }
 
@@ -210,7 +215,7 @@ func (e *Evaluator) refresh(a *alertState, final *alert.Alert, now time.Time) {
 	a.state, a.severity, a.noData = next.state, next.severity, next.noData
 	if a.final = nil; a.state == alert.Inactive {
 		a.ended = e.elapsed(now)
-		a.final = final
+		a.final, a.past = final, nil
 	}
 	if heard {
 		e.say(a, now, false)
@@ -280,6 +285,7 @@ func (e *Evaluator) describe(a *alertState, now time.Time) alert.Alert {
 	if i := l.tier(); i != noTier {
 		out.Threshold = bound(&r.Tiers[i].Threshold, value)
 	}
+	a.putLevels(&out)
 	return out
 }
 

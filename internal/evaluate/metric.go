@@ -173,6 +173,7 @@ type live struct {
 	stream *stream
 	rule   *ruleState
 	alert  *alertState
+	levels levels
 }
 
 func (l *live) series() *series { return &l.stream.series[l.rule.slot] }

@@ -159,6 +159,7 @@ func (r *ruleState) inherit(old *ruleState) {
 	r.alerts = old.alerts
 	for _, a := range r.alerts {
 		a.rule = r
+		a.past = a.past.carry(old.rule.Tiers, r.rule.Tiers)
 	}
 }
 
@@ -178,6 +179,7 @@ func (m *metricState) inherit(old *metricState, successors map[*ruleState]*ruleS
 			s := before[i]
 			if s.live != nil {
 				s.live.machine = s.live.carry(old.rules[i].rule.Tiers, next.rule.Tiers)
+				s.live.levels = s.live.levels.carry(old.rules[i].rule.Tiers, next.rule.Tiers)
 				s.live.rule = next
 				alive = true
 			}

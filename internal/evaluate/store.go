@@ -75,6 +75,8 @@ type storedSeries struct {
 	Start   int64                    `json:"b,omitempty"`
 	Firing  bool                     `json:"x,omitempty"`
 	NoData  bool                     `json:"n,omitempty"`
+
+	Levels map[alert.Severity]storedLevel `json:"fl,omitempty"`
 }
 
 func (s storedSeries) compare(o storedSeries) int {
@@ -105,7 +107,7 @@ func (e *Evaluator) FiringShard(shard int) []byte {
 		m := a.rule.metric
 		m.mu.Lock()
 		out := storedAlert{Said: a.stored(), Key: a.rule.key}
-		out.Said.Value = finite(out.Said.Value)
+		out.Said = finiteNumbers(out.Said)
 		for _, l := range a.lives {
 			out.Series = append(out.Series, l.stored())
 		}
@@ -153,6 +155,15 @@ func (m *metricState) quietSeries(stored [][]storedSeries, first int) {
 	}
 }
 
+// finiteNumbers drops what JSON cannot carry.
+func finiteNumbers(a alert.Alert) alert.Alert {
+	a.Value, a.Threshold, a.FiringLevel = finite(a.Value), finite(a.Threshold), finite(a.FiringLevel)
+	a.FiringLevelBound = a.FiringLevelBound && a.FiringLevel != nil
+	a.FiringLevels = maps.Clone(a.FiringLevels)
+	maps.DeleteFunc(a.FiringLevels, func(_ alert.Severity, l alert.FiringLevel) bool { return finite(&l.Value) == nil })
+	return a
+}
+
 // finite drops a value that JSON cannot carry; the series' own copy keeps its bits.
 func finite(v *float64) *float64 {
 	if v == nil || math.IsInf(*v, 0) || math.IsNaN(*v) {
@@ -190,6 +201,7 @@ func (l *live) stored() storedSeries {
 		Group: r.Group, Rule: r.Name, Key: l.rule.key, Stream: l.stream.hash, Labels: l.stream.labels.unpack(),
 		Last: s.last, Trusted: s.trusted, Eff: s.eff, Interval: s.interval, First: s.first, Value: math.Float64bits(s.value),
 		Cleared: l.cleared, Start: l.start, Firing: l.firing, NoData: l.noData,
+		Levels: l.levels.stored(r.Tiers),
 	}
 	for i := range r.Tiers {
 		if since := l.since[i]; since != 0 {
@@ -372,6 +384,7 @@ func (e *Evaluator) restore(r *ruleState, stored *storedSeries, down int64, now 
 	if l.state() == alert.Inactive {
 		return nil
 	}
+	l.levels = restoreLevels(r.rule.Tiers, stored.Levels, down)
 	s.live = l
 	a := e.attach(l)
 	e.restored(a, now)

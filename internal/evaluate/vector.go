@@ -194,6 +194,7 @@ func (j *judgement) lapse(m *metricState) {
 	for _, l := range gone {
 		r, st := l.rule, l.stream
 		l.lapse(r.rule.KeepFiringFor, j.at)
+		l.levels.interrupt()
 		j.e.settle(l, alert.ReasonRecovered, j.now)
 		if st.series[r.slot].live == nil && !r.tracks {
 			m.release(j.e, st, r.slot)
