@@ -51,6 +51,7 @@ func (d *decoder) reviewNames(at field, expr parser.Expr) {
 // reviewCounters looks at what is under rate and the like.
 func (d *decoder) reviewCounters(at field, expr parser.Expr) {
 	seen := map[string]bool{}
+	all := namesIn(expr)
 	eachCall(expr, func(call *parser.Call, _ []parser.Node) {
 		switch call.Func.Name {
 		case "rate", "increase", "irate":
@@ -67,7 +68,7 @@ func (d *decoder) reviewCounters(at field, expr parser.Expr) {
 					call.Func.Name, name, name, name)
 			case f.kind == gauge, f.kind == unknownKind && strings.HasSuffix(name, "_usage_perc"):
 				d.warnf(at, "takes %s() of %s, which is a gauge: whenever it falls that counts as a restart; use its value, or deriv() or delta()", call.Func.Name, name)
-			case f.kind == counter && !strings.HasSuffix(name, "_total"):
+			case f.kind == counter && !strings.HasSuffix(name, "_total") && !slices.Contains(all, name+"_total"):
 				d.warnf(at, "reads %s, which is a counter: Prometheus' translation of OTLP gives those _total; write %s_total", name, name)
 			case f.kind == histogramKind && !part && f.last > 0:
 				d.warnf(at, "takes %s() of %s, which is a histogram: as a classic one it has the series %s_count, %s_sum and %s_bucket", call.Func.Name, name, name, name, name)

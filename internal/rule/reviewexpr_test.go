@@ -90,7 +90,7 @@ func TestWhatCanWork(t *testing.T) {
 		"expr: 'vllm:kv_cache_usage_perc / 0.01 > 90'", "expr: 'vllm:kv_cache_usage_perc >= 1'", "expr: 'sum(vllm:kv_cache_usage_perc) > 2'",
 		"expr: 'DCGM_FI_DEV_GPU_UTIL > 90'", "expr: 'x_ratio > 1000'", "expr: 'a / b > 5'",
 		"expr: 'sum(rate(r_total[5m])) / sum(rate(r_total{code=\"200\"}[5m])) > 5'", "expr: 'avg(m{a=\"b\"}) / avg(m) > 3'",
-		"expr: 'rate(x[5m]) > 1'", "expr: 'rate(vllm:request_success_total[5m]) > 1'", "expr: 'changes(DCGM_FI_DEV_XID_ERRORS[5m]) > 0'",
+		"expr: 'rate(x[5m]) > 1'", "expr: '(rate(tgi_request_count_total[5m]) or rate(tgi_request_count[5m])) > 1'", "expr: 'rate(vllm:request_success_total[5m]) > 1'", "expr: 'changes(DCGM_FI_DEV_XID_ERRORS[5m]) > 0'",
 		"expr: 'rate(vllm:time_to_first_token_seconds_count[5m]) > 1'", "expr: 'rate(vllm:iteration_tokens_total_sum[5m]) > 1'", "expr: 'deriv(vllm:num_requests_waiting[5m]) > 1'",
 		"expr: 'vllm:kv_cache_usage_perc or vllm:gpu_cache_usage_perc', tiers: {high: {above: 0.9, for: 1m}}",
 		"expr: 'histogram_quantile(0.9, sum by (le) (rate(vllm:time_to_first_token_seconds_bucket[5m]) or rate(vllm:x_bucket[5m]))) > 2500'",
