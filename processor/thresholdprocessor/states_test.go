@@ -22,6 +22,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/otelcol-escalation/otelcol-escalation/processor/thresholdprocessor/internal/metadatatest"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
 )
 
 func storedConfig() *Config {
@@ -54,6 +56,9 @@ func TestKillLosesNothingThatFires(t *testing.T) {
 		require.Len(t, after, 1, "it is said again at once")
 		assert.True(t, after[0].Time.After(before[0].Time))
 		after[0].Time = before[0].Time
+		// What came between the last store and the kill is not known any more.
+		before[0].FiringLevelBound = true
+		before[0].FiringLevels = map[alert.Severity]alert.FiringLevel{alert.High: {Value: 0.95, Bound: true}}
 		assert.Equal(t, before, after)
 
 		// Healthy series are not announced: what fired is known.
