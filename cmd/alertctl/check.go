@@ -104,7 +104,7 @@ func check(args []string, stdin io.Reader, defaults rule.Defaults) *report {
 	}
 	r.Rules = len(set.Rules())
 	for _, w := range set.Warnings() {
-		r.Warnings = append(r.Warnings, newFinding(w.Position, w.Msg))
+		r.Warnings = append(r.Warnings, newFinding(w.Position, w.Msg, severityWarning))
 	}
 	return r
 }

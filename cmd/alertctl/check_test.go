@@ -112,12 +112,12 @@ func TestCheckJSON(t *testing.T) {
 		"files": ["a.yaml", "b.yaml"],
 		"rules": 1,
 		"errors": [
-			{"message": "no file matches \"none.yaml\": correct the pattern or create the file"},
-			{"file": "a.yaml", "line": 6, "column": 41, "path": "groups[0].rules[0].tiers.high.for", "message": "must not be negative (got -5s)"},
-			{"file": "a.yaml", "line": 7, "column": 9, "path": "groups[0].rules[0].onwer", "message": "unknown key: did you mean owner?"}
+			{"message": "no file matches \"none.yaml\": correct the pattern or create the file", "severity": "error"},
+			{"file": "a.yaml", "line": 6, "column": 41, "path": "groups[0].rules[0].tiers.high.for", "message": "must not be negative (got -5s)", "severity": "error"},
+			{"file": "a.yaml", "line": 7, "column": 9, "path": "groups[0].rules[0].onwer", "message": "unknown key: did you mean owner?", "severity": "error"}
 		],
 		"warnings": [
-			{"file": "b.yaml", "line": 4, "column": 9, "path": "groups[0].rules[0]", "message": "nobody owns this rule: its alerts go to \"unowned\"; add owner"}
+			{"file": "b.yaml", "line": 4, "column": 9, "path": "groups[0].rules[0]", "message": "nobody owns this rule: its alerts go to \"unowned\"; add owner", "severity": "warning"}
 		]
 	}`, stdout)
 

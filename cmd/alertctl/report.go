@@ -32,12 +32,19 @@ type finding struct {
 	Column  int    `json:"column,omitempty"`
 	Path    string `json:"path,omitempty"`
 	Message string `json:"message"`
+	// Severity is severityError or severityWarning, so that a finding says what it is wherever it is taken to.
+	Severity string `json:"severity"`
 
 	position rule.Position
 }
 
-func newFinding(p rule.Position, message string) finding {
-	return finding{File: p.File, Line: p.Line, Column: p.Column, Path: p.Path, Message: message, position: p}
+const (
+	severityError   = "error"
+	severityWarning = "warning"
+)
+
+func newFinding(p rule.Position, message, severity string) finding {
+	return finding{File: p.File, Line: p.Line, Column: p.Column, Path: p.Path, Message: message, Severity: severity, position: p}
 }
 
 // fail takes over what err consists of; nil is nothing.
@@ -47,10 +54,10 @@ func (r *report) fail(err error) {
 	case err == nil:
 	case errors.As(err, &many):
 		for _, e := range many {
-			r.Errors = append(r.Errors, newFinding(e.Position, e.Msg))
+			r.Errors = append(r.Errors, newFinding(e.Position, e.Msg, severityError))
 		}
 	default:
-		r.Errors = append(r.Errors, newFinding(rule.Position{}, err.Error()))
+		r.Errors = append(r.Errors, newFinding(rule.Position{}, err.Error(), severityError))
 	}
 }
 

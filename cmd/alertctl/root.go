@@ -67,5 +67,6 @@ A first rule, to be saved as rules.yaml and checked with 'alertctl check rules.y
 		SilenceUsage:  true,
 	}
 	root.AddCommand(newCheck(), newTest())
+	root.AddCommand(newSchema())
 	return root
 }

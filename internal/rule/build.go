@@ -17,6 +17,9 @@ var ruleKeys = []string{
 	"owner", "response", "labels", "annotations", "rollback", "manual_intervention", "explore",
 }
 
+// recordingKeys are those of a recording rule.
+var recordingKeys = []string{"record", "expr", "labels"}
+
 // rule reads one rule of a group; nil where too little of it could be read to go on.
 func (d *decoder) rule(f field, g *Group) *Rule {
 	if f.node.Kind != yaml.MappingNode {
@@ -136,7 +139,7 @@ func (d *decoder) metricSignal(m mapping, metric field, r *Rule) {
 // recording reads a recording rule, which Prometheus allows less than an alert.
 func (d *decoder) recording(m mapping, record field, g *Group, r *Rule) {
 	for _, e := range m.all {
-		if slices.Contains(ruleKeys, e.name) && !slices.Contains([]string{"record", "expr", "labels"}, e.name) && !isNull(e.value.node) {
+		if slices.Contains(ruleKeys, e.name) && !slices.Contains(recordingKeys, e.name) && !isNull(e.value.node) {
 			e.key.errorf("not allowed in a recording rule: it has record, expr and labels")
 		}
 	}

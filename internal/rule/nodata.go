@@ -9,6 +9,8 @@ import (
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
 )
 
+var noDataKeys = []string{"after", "tier", "hold_for"}
+
 // noData reads what the rule concludes when its data stop: `hold`, `resolve`, or a mapping with hold_for, or after and
 // tier.
 func (d *decoder) noData(m mapping) NoData {
@@ -27,7 +29,7 @@ func (d *decoder) noData(m mapping) NoData {
 		}
 		return n
 	}
-	parts := f.mapping([]string{"after", "tier", "hold_for"}, nil)
+	parts := f.mapping(noDataKeys, nil)
 	if f.node.Kind != yaml.MappingNode {
 		return n
 	}
