@@ -126,12 +126,47 @@ func isDirectory(path string) bool {
 
 // ReadFile is LoadFile of what the file holds now.
 func ReadFile(path string, d Defaults) ([]*Group, error) {
+	content, err := Contents(path)
+	if err != nil {
+		return nil, Errors{fileError(path, "%v", err)}
+	}
+	return LoadFile(path, content, d)
+}
+
+// Contents is what a file holds, up to one byte more than a rule file may, so that LoadFile sees that it is too large. It
+// reads regular files only: a pipe would keep whoever reads it waiting, for ever where nobody writes.
+func Contents(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot be read: %w", bare(err))
+	}
+	if info.IsDir() {
+		return nil, errors.New("cannot be read: is a directory")
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("must be a regular file (got %s)", fileKind(info.Mode()))
+	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, Errors{fileError(path, "cannot be read: %v", bare(err))}
+		return nil, fmt.Errorf("cannot be read: %w", bare(err))
 	}
 	defer f.Close()
-	return Read(path, f, d)
+	content, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("cannot be read: %w", bare(err))
+	}
+	return content, nil
+}
+
+func fileKind(mode os.FileMode) string {
+	switch {
+	case mode&os.ModeNamedPipe != 0:
+		return "a pipe"
+	case mode&os.ModeSocket != 0:
+		return "a socket"
+	default:
+		return "a device"
+	}
 }
 
 // Read is LoadFile of what r holds; path names it in errors. It reads no more than a file may hold.

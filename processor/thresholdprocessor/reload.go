@@ -5,10 +5,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 
 	"go.uber.org/zap"
@@ -19,9 +17,6 @@ import (
 // reloadTicks is how many ticks lie between two looks at the rule files. A change is taken when two looks have seen the
 // same, so that no file is read half written, nor thought gone while an editor replaces it: within 4 s.
 const reloadTicks = 2
-
-// largestLook is more than a rule file may hold: what is larger is refused without being read whole.
-const largestLook = 8 << 20
 
 // ruleSource follows rule files. It compares contents, not times, so that it sees a change behind a symbolic link, as
 // Kubernetes makes one, and passes over a file that was only touched.
@@ -89,19 +84,11 @@ func look(name string) ([]byte, checksum, error) {
 }
 
 func read(name string) ([]byte, error) {
-	info, err := os.Stat(name)
+	content, err := rule.Contents(name)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if !info.Mode().IsRegular() { // a pipe would never end
-		return nil, fmt.Errorf("%s: must be a regular file (got %s)", name, info.Mode().Type())
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, largestLook))
+	return content, nil
 }
 
 // groups are those in force, with the next versions of some files in their place, and then the configuration's own.
