@@ -64,6 +64,13 @@ func describe(set *Set) string {
 		fmt.Fprintf(&b, "group %q interval=%s query_offset=%s limit=%d\n", g.Name, g.Interval, g.QueryOffset, g.Limit)
 		for _, r := range g.Rules {
 			fmt.Fprintf(&b, "%s\n  %s metric=%s where=%s\n", r.Position.short()+" "+r.Position.Path, r.Name, r.Metric, r.Where)
+			if q := r.Query; q != nil {
+				fmt.Fprintf(&b, "  record=%s signal=%s split=%t unsplit=%q plain=%t filters=%t absent=%t\n", r.Record, q.Signal, q.Split, q.Unsplit, q.Plain, q.Filters, q.Absent)
+				fmt.Fprintf(&b, "  explore=%v twin=%q\n", r.Explore, r.Twin)
+				for _, s := range q.Selectors {
+					fmt.Fprintf(&b, "  reads %v from %s before to %s after\n", s.Matchers, s.Before, s.After)
+				}
+			}
 			for i := range r.Tiers {
 				fmt.Fprintf(&b, "  %s: %s, clear [%v, %v]\n", r.Tiers[i].Severity, &r.Tiers[i].Threshold, r.Tiers[i].ClearLow, r.Tiers[i].ClearHigh)
 			}

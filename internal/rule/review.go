@@ -20,6 +20,7 @@ func (d *decoder) review(m mapping, g *Group, r *Rule) {
 	d.reviewOwner(m, r)
 	d.reviewResponse(m, r)
 	d.reviewLabels(m, r)
+	d.reviewExplore(m, r)
 	if r.Metric == "" {
 		return
 	}
@@ -27,6 +28,14 @@ func (d *decoder) review(m mapping, g *Group, r *Rule) {
 	d.reviewFlapping(m, r)
 	for _, f := range d.queried {
 		d.warnf(f, "query is not available in a metric rule: the text will say so")
+	}
+}
+
+func (d *decoder) reviewExplore(m mapping, r *Rule) {
+	for i := range r.Tiers {
+		if t := &r.Tiers[i].Threshold; r.Explore > 0 && t.Op != Outside && t.Bound(0) == 0 {
+			d.warnf(m.at("explore"), "is a share of the threshold, which is 0: the silent track of %s has the same", r.Tiers[i].Severity)
+		}
 	}
 }
 

@@ -22,7 +22,7 @@ func (d *decoder) reviewExpr(m mapping, g *Group, r *Rule, expr parser.Expr) {
 		return
 	}
 	d.reviewFor(m, g, r)
-	d.reviewComparison(m, at, r, expr)
+	d.reviewComparison(at, r, expr)
 	d.reviewScale(m, r)
 }
 
@@ -203,7 +203,7 @@ func (d *decoder) reviewFor(m mapping, g *Group, r *Rule) {
 }
 
 // reviewComparison looks at the comparison that an alert's expression ends in, or should not end in.
-func (d *decoder) reviewComparison(m mapping, at field, r *Rule, expr parser.Expr) {
+func (d *decoder) reviewComparison(at field, r *Rule, expr parser.Expr) {
 	divided := divide(expr)
 	if r.Query.Plain && divided.truth {
 		d.warnf(at, "%s: leave bool out", divided.reason)
@@ -215,13 +215,6 @@ func (d *decoder) reviewComparison(m mapping, at field, r *Rule, expr parser.Exp
 		d.reviewAggregated(at, expr)
 	}
 	d.reviewCount(at, r, expr)
-	if r.Explore > 0 {
-		for i := range r.Tiers {
-			if t := &r.Tiers[i].Threshold; t.Op != Outside && t.Bound(0) == 0 {
-				d.warnf(m.at("explore"), "is a share of the threshold, which is 0: the silent track of %s has the same", r.Tiers[i].Severity)
-			}
-		}
-	}
 }
 
 // reviewAggregated finds sums and counts of what a comparison leaves, in rules with tiers: where it leaves nothing, there
