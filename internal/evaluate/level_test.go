@@ -71,7 +71,7 @@ func drawPoints(t *rapid.T, n int) []observation {
 	at := int64(time.Hour)
 	var points []observation
 	for range rapid.IntRange(1, n).Draw(t, "points") {
-		at += int64(rapid.IntRange(-20, 120).Draw(t, "distance")) * int64(time.Second)
+		at += int64(rapid.IntRange(-40, 120).Draw(t, "distance")) * int64(time.Second)
 		v := float64(rapid.IntRange(-24, 24).Draw(t, "value")) / 2
 		switch rapid.IntRange(0, 40).Draw(t, "odd") {
 		case 0:
@@ -90,8 +90,13 @@ func drawPoints(t *rapid.T, n int) []observation {
 func TestLevelIsTheStrictestThatFires(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tier := drawTiers(t)[0].Threshold
-		if tier.Op == rule.Outside {
-			tier.Low, tier.High = -4, 4
+		switch tier.Op { // most values breach it, so that runs are long
+		case rule.Above, rule.AtLeast:
+			tier.High = -8
+		case rule.Below, rule.AtMost:
+			tier.Low = 8
+		default:
+			tier.Low, tier.High = -2, 2
 		}
 		e := episode{t: tier}
 		l := newLevel()
@@ -199,6 +204,27 @@ func slidingLevel(t *rule.Threshold, points []observation) (best float64, ok boo
 		}
 	}
 	return best, ok
+}
+
+// A clock that is set back makes a run younger, never older.
+func TestLevelWhenTheClockIsSetBack(t *testing.T) {
+	tier := above(alert.High, 0, 0, time.Minute).Threshold
+	for _, values := range [][3]float64{{5, 10, 10}, {10, 5, 5}, {5, 5, 5}, {10, 5, 10}} {
+		for _, end := range []int64{149, 150, 159, 160} {
+			e, l := episode{t: tier}, newLevel()
+			for i, at := range []int64{100, 90, end} {
+				p := observation{v: values[i], at: at * int64(time.Second)}
+				e.points = append(e.points, p)
+				l.take(&tier, p.v, p.at, false)
+			}
+			want, ok := e.highest()
+			require.Equal(t, ok, l.reached, "%v until %d", values, end)
+			require.Equal(t, end >= 150, ok)
+			if ok {
+				require.Equal(t, want, l.best)
+			}
+		}
+	}
 }
 
 func TestLevelOfABandIsABoundOfIt(t *testing.T) {
@@ -348,6 +374,9 @@ func TestFiringLevelOfCollidingStreams(t *testing.T) {
 	end := b.out[len(b.out)-1]
 	assert.Equal(t, alert.Inactive, end.State)
 	assert.Equal(t, 30.0, *end.FiringLevel)
+	two(11, 1)
+	two(1, 1)
+	assert.Equal(t, 11.0, *b.out[len(b.out)-1].FiringLevel, "a new episode")
 }
 
 // Missing data have no level; those of the tiers that the data had reached stay known.

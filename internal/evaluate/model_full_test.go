@@ -69,7 +69,8 @@ func (w *wholeSeries) point(v float64, at int64) {
 	if len(w.arrivals) == 0 && !w.breached(v) && w.rule.NoData.Action != rule.NoDataRaise {
 		return // nothing to remember
 	}
-	o := observation{v: v, at: at, broken: len(w.arrivals) > 0 && w.silence(at) > w.patience()}
+	// What the first distance is nobody can say to be too long.
+	o := observation{v: v, at: at, broken: len(w.arrivals) > 1 && w.silence(at) > w.patience()}
 	w.arrivals = append(w.arrivals, at)
 	if w.machine == nil {
 		if !w.breached(v) {
