@@ -223,6 +223,12 @@ func TestLimitOfAGroupKeepsWhatFires(t *testing.T) {
 		firing[e.Labels["model_name"]] = true
 	}
 	assert.True(t, firing["a"], "what fired first fires on")
+
+	// The silent track takes none of the places.
+	b = newExprBench(t, exprOptions(), "groups:\n- name: g\n  limit: 2\n  rules:\n  - {alert: Full, expr: kv_ratio, tiers: {high: {above: 0.9}}, explore: 50%}\n")
+	b.steps(1, at("a", 0.6), at("b", 0.6), at("c", 0.6))
+	b.steps(1, at("a", 0.6), at("b", 0.6), at("c", 0.95))
+	assert.Equal(t, 1, b.Statistics().Rules[0].Firing)
 }
 
 func TestRecordingRules(t *testing.T) {

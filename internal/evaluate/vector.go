@@ -133,7 +133,7 @@ func (j *judgement) sample(m *metricState, ls labels.Labels, v float64, quiet bo
 		if s == nil && !breached && !r.tracks {
 			continue
 		}
-		if j.full(m, s, breached) || s == nil && !j.e.hasRoom(r, j.elapsed) {
+		if breached && (s == nil || s.live == nil) && j.full(r) || s == nil && !j.e.hasRoom(r, j.elapsed) {
 			r.unjudge(UnjudgedLimit, 1)
 			continue
 		}
@@ -148,9 +148,19 @@ func (j *judgement) sample(m *metricState, ls labels.Labels, v float64, quiet bo
 	}
 }
 
-// full reports whether the group's `limit` forbids one more active alert. What is active stays.
-func (j *judgement) full(m *metricState, s *series, breached bool) bool {
-	return breached && (s == nil || s.live == nil) && j.g.limit > 0 && len(m.live) >= j.g.limit
+// full reports whether the group's `limit` forbids one more active alert. What is active stays. A silent track has the
+// same limit for itself.
+func (j *judgement) full(r *ruleState) bool {
+	if j.g.limit == 0 || len(r.metric.live) < j.g.limit {
+		return false
+	}
+	active := 0
+	for st := range r.metric.live {
+		if st.series[r.slot].live != nil {
+			active++
+		}
+	}
+	return active >= j.g.limit
 }
 
 // take moves a series whose state is kept by one sample.
