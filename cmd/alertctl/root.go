@@ -66,7 +66,7 @@ A first rule, to be saved as rules.yaml and checked with 'alertctl check rules.y
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newCheck(), newTest())
+	root.AddCommand(newCheck(), newTest(), newReplay())
 	root.AddCommand(newSchema())
 	return root
 }

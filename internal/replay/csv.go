@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,8 @@ type CSVOptions struct {
 	TimeColumn, ValueColumn string
 	// Metric names the metric of the long form (a value column); "" is the column `metric`, or else the value column's name.
 	Metric string
+	// FileLabel is a label that every series gets: the file's name without its endings. "" gives none.
+	FileLabel string
 }
 
 // timeColumns and valueColumns are names that columns commonly have.
@@ -229,6 +232,9 @@ func (c *csvReader) point(to pmetric.ResourceMetricsSlice, row []string, metric 
 	m.SetName(metric)
 	p := m.SetEmptyGauge().DataPoints().AppendEmpty()
 	p.SetTimestamp(pcommon.NewTimestampFromTime(at))
+	if c.opts.FileLabel != "" {
+		putLabel(rm.Resource().Attributes(), p.Attributes(), c.opts.FileLabel, stem(c.file))
+	}
 	for _, i := range c.labels {
 		if row[i] != "" {
 			putLabel(rm.Resource().Attributes(), p.Attributes(), c.header[i], row[i])
@@ -246,6 +252,15 @@ func putLabel(resource, point pcommon.Map, name, value string) {
 	default:
 		point.PutStr(name, value)
 	}
+}
+
+// stem is a file's name without directories and endings.
+func stem(path string) string {
+	name := filepath.Base(path)
+	for _, ending := range []string{".gz", ".zst", ".csv", ".tsv", ".txt"} {
+		name = strings.TrimSuffix(name, ending)
+	}
+	return name
 }
 
 // columns reads the header and finds out which column is which.

@@ -51,8 +51,11 @@ type stream struct {
 	held   int // points in ahead
 	newest time.Time
 	ended  bool
-	// first is the time of the first batch of a file that is not open now; skip is set until that was read again.
+	// first is the time of the first batch of a file that was closed again until its time comes; told counts the errors
+	// that were met in it until then.
 	first time.Time
+	told  int
+	again int
 	index int
 }
 
@@ -85,9 +88,10 @@ const (
 // newMerger looks at the beginning of every file.
 func newMerger(ctx context.Context, files []*file, window time.Duration, failed func(error) error) (*merger, error) {
 	m := &merger{window: window, failed: failed, budget: max(1, maxHeld/max(1, min(len(files), maxOpen)))}
+	waiting := 0
 	for i, f := range files {
 		s := &stream{file: f, index: i}
-		before := f.read.Load()
+		before, untimed := f.read.Load(), *f.untimed
 		if err := m.fill(ctx, s); err != nil {
 			m.close()
 			return nil, err
@@ -95,12 +99,16 @@ func newMerger(ctx context.Context, files []*file, window time.Duration, failed 
 		if s.ended && len(s.ahead.batches) == 0 {
 			continue
 		}
-		if m.open > maxOpen && f.name != "-" && s.opened != nil {
-			s.first = s.head()
-			s.opened.close()
-			m.open--
+		waiting += s.held
+		if (m.open > maxOpen || waiting > maxHeld) && f.name != "-" {
+			waiting -= s.held
+			if !s.ended {
+				s.opened.close()
+				m.open--
+			}
 			f.read.Store(before)
-			*s = stream{file: f, index: i, first: s.first}
+			*f.untimed = untimed
+			s = &stream{file: f, index: i, first: s.head(), told: s.told}
 		}
 		m.streams = append(m.streams, s)
 	}
@@ -167,7 +175,7 @@ func (m *merger) fill(ctx context.Context, s *stream) error {
 		o, err := s.file.open()
 		if err != nil {
 			s.ended = true
-			return m.failed(err)
+			return m.tell(s, err)
 		}
 		s.opened = o
 		m.open++
@@ -208,6 +216,17 @@ func (m *merger) refused(ctx context.Context, s *stream, err error) error {
 	case bad == nil:
 		err = fmt.Errorf("%s: %w", s.file.name, err)
 	}
+	return m.tell(s, err)
+}
+
+// tell reports an error, once: a file may be read twice from its beginning.
+func (m *merger) tell(s *stream, err error) error {
+	if !s.first.IsZero() && s.again < s.told {
+		s.again++
+		return nil
+	}
+	s.told++
+	s.again = s.told
 	return m.failed(err)
 }
 
