@@ -24,9 +24,10 @@ type decoder struct {
 	queried []field
 	wheres  *whereParser // made when the first rule needs it
 	promql  parser.Parser
-	// parsed is the PromQL of the rule at hand; exprSize is what has been read so far, in bytes.
-	parsed   parser.Expr
-	exprSize int
+	// parsed is the PromQL of the rule at hand, parsedSignal what is left of it without its threshold.
+	parsed, parsedSignal parser.Expr
+	// exprSize and exprTokens are what has been read so far.
+	exprSize, exprTokens int
 	// regexSize is what the regular expressions read so far will take, see regexSize.
 	regexSize int
 }

@@ -7,10 +7,15 @@ import (
 )
 
 const (
-	// maxExpr bounds one PromQL expression; the longest that are published take a tenth of it.
+	// maxExpr bounds one PromQL expression, in bytes; the longest that are published take a tenth of it.
 	maxExpr = 16 << 10
-	// maxExprs bounds the PromQL of one file, some hundred times what published files hold: a byte takes up to 10 µs to read.
-	maxExprs = 256 << 10
+	// maxTokens bounds how much there is to be parsed in it: the parser's time grows with the square of how deep operators
+	// nest, which is a millisecond for a thousand and a second for sixteen thousand.
+	maxTokens = 2_000
+	// maxExprs and maxAllTokens bound all expressions of one file, at some hundred rules of that kind and thousands as they
+	// are written.
+	maxExprs     = 512 << 10
+	maxAllTokens = 100_000
 )
 
 // newParser returns a PromQL parser as Prometheus' server has it by default: without experimental functions.
@@ -53,6 +58,7 @@ func (d *decoder) split(expr parser.Expr, r *Rule) {
 		// then the rule runs as it stands.
 		text := divided.signal.String()
 		if again, err := d.promql.ParseExpr(text); err == nil && again.String() == text {
+			d.parsedSignal = again
 			r.Query.Signal, r.Query.Split, r.Query.Shown = text, true, divided.shown
 		} else {
 			t, divided.reason = nil, "the expression without its comparison cannot be written down"
@@ -83,18 +89,39 @@ func (d *decoder) parseExpr(f field, r *Rule) parser.Expr {
 		f.errorf("must give an instant vector or a number (got a %s)", parser.DocumentedType(expr.Type()))
 		return nil
 	}
-	r.Expr, d.parsed = text, expr
+	r.Expr, d.parsed, d.parsedSignal = text, expr, expr
 	r.Query = &Query{Signal: text, Absent: asksForAbsence(expr), Selectors: selectorsOf(expr, d.defaults.Lookback)}
 	return expr
 }
 
-// checkExprs counts the PromQL of the file.
+// checkExprs counts the PromQL of an expression, and of the file, before anything parses it.
 func (d *decoder) checkExprs(f field, text string) bool {
-	if d.exprSize += len(text); d.exprSize <= maxExprs {
+	n := tokens(text)
+	d.exprSize, d.exprTokens = d.exprSize+len(text), d.exprTokens+n
+	switch {
+	case n > maxTokens:
+		f.errorf("must not have more than %d operators, names and brackets: record parts of it (got more)", maxTokens)
+	case d.exprSize > maxExprs:
+		f.errorf("the PromQL of one file must not be longer than %d bytes: split the file (got %d up to here)", maxExprs, d.exprSize)
+	case d.exprTokens > maxAllTokens:
+		f.errorf("the PromQL of one file must not have more than %d operators, names and brackets: split the file (got %d up to here)", maxAllTokens, d.exprTokens)
+	default:
 		return true
 	}
-	f.errorf("the PromQL of one file must not be longer than %d bytes: split the file (got %d up to here)", maxExprs, d.exprSize)
 	return false
+}
+
+// tokens counts what the parser would get, up to one more than it may.
+func tokens(text string) int {
+	lexer := parser.Lex(text)
+	for n := range maxTokens + 1 {
+		var item parser.Item
+		lexer.NextItem(&item)
+		if item.Typ == parser.EOF || item.Typ == parser.ERROR {
+			return n
+		}
+	}
+	return maxTokens + 1
 }
 
 // templateSelectors adds what `query` in the rule's templates selects. What is asked is known only where it is a

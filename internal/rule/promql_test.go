@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -171,13 +172,22 @@ func TestTwins(t *testing.T) {
 	assert.Empty(t, other[0].Rules[0].Twin)
 }
 
+// TestTooMuchPromQL: what would take the parser long is refused before it is parsed.
 func TestTooMuchPromQL(t *testing.T) {
-	var b strings.Builder
-	b.WriteString("groups:\n- name: g\n  rules:\n")
-	expr := "'m # " + strings.Repeat("-", maxExpr-4) + "'"
-	for range maxExprs/len(expr) + 2 {
-		b.WriteString("  - {record: r, expr: " + expr + "}\n")
+	load := func(n int, expr string) error {
+		var b strings.Builder
+		b.WriteString("groups:\n- name: g\n  rules:\n")
+		for i := range n {
+			b.WriteString("  - {record: r" + strconv.Itoa(i) + ", expr: '" + expr + "'}\n")
+		}
+		_, err := LoadFile("f.yaml", []byte(b.String()), Defaults{})
+		return err
 	}
-	_, err := LoadFile("f.yaml", []byte(b.String()), Defaults{})
-	require.ErrorContains(t, err, "must not be longer than 262144 bytes: split the file (got ")
+	long := "m # " + strings.Repeat("-", maxExpr-4)
+	require.NoError(t, load(maxExprs/maxExpr, long))
+	require.ErrorContains(t, load(maxExprs/maxExpr+1, long), "must not be longer than 524288 bytes: split the file (got 540672 up to here)")
+	require.NoError(t, load(1, strings.Repeat("m+", maxTokens/2-1)+"m"))
+	require.ErrorContains(t, load(1, strings.Repeat("m+", maxTokens/2)+"m"), "must not have more than 2000 operators, names and brackets: record parts of it (got more)")
+	wide := "sum(" + strings.Repeat("{a=\"b\"} or ", 165) + "m)"
+	require.ErrorContains(t, load(maxAllTokens/tokens(wide)+1, wide), "must not have more than 100000 operators, names and brackets: split the file")
 }

@@ -258,11 +258,7 @@ func (d *decoder) reviewCount(at field, r *Rule, expr parser.Expr) {
 
 // reviewScale holds the thresholds against what the signal can be.
 func (d *decoder) reviewScale(m mapping, r *Rule) {
-	signal, err := d.promql.ParseExpr(r.Query.Signal)
-	if err != nil {
-		return
-	}
-	s := scaleOf(signal)
+	s := scaleOf(d.parsedSignal)
 	for i := range r.Tiers {
 		t := &r.Tiers[i]
 		at := m.at("tiers", t.Severity.String(), t.Op.String())
