@@ -73,3 +73,37 @@ func FuzzLoadFile(f *testing.F) {
 		}
 	})
 }
+
+// FuzzExpr holds for any PromQL: no panic, what is split reads back, and selectors that look somewhere.
+func FuzzExpr(f *testing.F) {
+	for _, seed := range []string{
+		`m > 5`, `5 < m`, `(m > bool 5) == 1`, `m > 5 and on (i) n`, `absent(m)`, `count(m) < 1`, `{__name__=~"a|b"} > 5`,
+		`histogram_quantile(0.9, sum by (le) (rate(x_bucket[5m]))) > 1`, `m @ 5 offset -5m`, `max_over_time(m[1h:1m] @ end()) > -Inf`,
+		`sum(rate(m{a="b"}[5m])) / sum(rate(m[5m])) > 5`, `a / clamp_min(rate(b[5m]), 1)`, `topk(1, m) >= 2 ^ 3`, `x_ratio * 100 > 90`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, expr string) {
+		rule := map[string]any{"alert": "A", "expr": expr}
+		groups, err := Inline("groups", []any{map[string]any{"name": "g", "interval": "1m", "rules": []any{rule}}}, Defaults{})
+		if err != nil {
+			return
+		}
+		r := groups[0].Rules[0]
+		if r.Query.Split == (r.Tiers[0].Op == Always) || (r.Query.Split && r.Query.Unsplit != "") || len(r.Tiers) != 1 {
+			t.Fatalf("%+v %+v", r.Query, r.Tiers)
+		}
+		if _, err := newParser().ParseExpr(r.Query.Signal); err != nil {
+			t.Fatalf("%q from %q: %v", r.Query.Signal, expr, err)
+		}
+		for _, s := range r.Query.Selectors {
+			if s.Before < 0 || s.After < 0 || s.Before+s.After == 0 {
+				t.Fatalf("%+v", s)
+			}
+		}
+		rule["tiers"] = map[string]any{"high": map[string]any{"above": 1}}
+		if _, err := Inline("groups", []any{map[string]any{"name": "g", "rules": []any{rule}}}, Defaults{}); err != nil {
+			t.Fatalf("with tiers: %v", err)
+		}
+	})
+}
