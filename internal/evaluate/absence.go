@@ -10,12 +10,8 @@ import (
 // Absence is judged on the evaluator's own clock: how long ago the last point of a series was taken. A start and a
 // restore count as a point, so that nothing is concluded from what could not have been seen.
 
-// scanInterval is how often series that are quiet but tracked are looked through, sweepInterval how often those that
-// only remember a past breach are.
-const (
-	scanInterval  = int64(time.Second)
-	sweepInterval = int64(time.Minute)
-)
+// sweepInterval is how often series that only remember a past breach are looked through.
+const sweepInterval = int64(time.Minute)
 
 // Tick does what time alone brings: absence, holds that run out, repetition. The shell calls it every second. It
 // reports whether there is something to Take.
@@ -68,11 +64,8 @@ func (e *Evaluator) tick(m *metricState, now time.Time, elapsed int64) {
 			}
 		}
 	}
-	if m.tracks && elapsed-m.scanned >= scanInterval {
-		m.scanned = elapsed
-		e.miss(m, now, elapsed)
-	}
-	if elapsed-m.swept >= sweepInterval {
+	e.miss(m, now, elapsed)
+	if m.forgets && elapsed-m.swept >= sweepInterval {
 		m.swept = elapsed
 		e.sweep(m, elapsed)
 	}
@@ -123,24 +116,6 @@ func (e *Evaluator) gone(l *live, now time.Time) {
 	st, slot := l.stream, l.rule.slot
 	e.end(l, now)
 	l.rule.metric.release(e, st, slot)
-}
-
-// miss raises what is quiet but has stopped coming.
-func (e *Evaluator) miss(m *metricState, now time.Time, elapsed int64) {
-	for _, st := range m.streams {
-		for i := range st.series {
-			s, r := &st.series[i], m.rules[i]
-			if s.live != nil || !s.seen() || r.rule.NoData.Action != rule.NoDataRaise {
-				continue
-			}
-			if elapsed-s.arrived >= int64(r.rule.NoData.After) {
-				l := &live{machine: newMachine(), noData: true, stream: st, rule: r}
-				l.start = s.eff
-				s.live = l
-				e.settle(l, "", now)
-			}
-		}
-	}
 }
 
 // sweep forgets series that breached once and have been quiet for so long that no late point of theirs could be taken

@@ -85,14 +85,14 @@ func (l *level) take(t *rule.Threshold, v float64, at int64, broken bool) {
 	}
 }
 
-// thin drops every other step until there are at most n. What a dropped step said of the T up to it the next one says,
-// with a later time.
+// thin drops every other step until there are at most n, two or more. What a dropped step said of the T up to it the next
+// one says, with a later time. The first stays, as it says when the run began, and the last, the newest value.
 func (l *level) thin(t *rule.Threshold, n int) {
 	for l.run.n > n {
 		kept := 0
 		for i := range l.run.n {
 			s := *l.run.at(i)
-			if (l.run.n-i)%2 == 0 { // never the last: it is the newest value
+			if i > 0 && (l.run.n-i)%2 == 0 {
 				l.lost = max(l.lost, excess(t, s.v))
 				continue
 			}

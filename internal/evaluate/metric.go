@@ -49,15 +49,19 @@ type metricState struct {
 	streams map[uint64]*stream
 	// live holds the streams that have a pending or firing series.
 	live map[*stream]struct{}
-	// scanned is when tracked series were last looked through for absence, swept when retired ones were (elapsed).
-	scanned, swept int64
+	// due says when streams have to be looked at for missing data.
+	due dueTimes
+	// forgets is set where some rule remembers a past breach for a while only; swept is when that was last looked at
+	// (elapsed).
+	forgets bool
+	swept   int64
 }
 
 func newMetricState(elapsed int64) *metricState {
 	m := &metricState{
 		quiet: everything, clear: everything,
 		streams: map[uint64]*stream{}, live: map[*stream]struct{}{},
-		scanned: elapsed, swept: elapsed,
+		swept: elapsed, due: dueTimes{passed: elapsed / int64(time.Second)},
 	}
 	m.lastSeen.Store(elapsed)
 	return m
@@ -118,6 +122,11 @@ func (m *metricState) add(r *rule.Rule) *ruleState {
 	m.quiet = m.quiet.intersect(s.quiet)
 	m.clear = m.clear.intersect(s.clear)
 	m.tracks = m.tracks || s.tracks
+	if r.NoData.Action == rule.NoDataRaise {
+		m.due.watch(r.NoData.After)
+	} else {
+		m.forgets = true
+	}
 	m.suspect = m.suspect || r.Metric != "" && percent(r.Tiers) != nil
 	if r.Where != nil {
 		m.conditional = append(m.conditional, s)
@@ -212,9 +221,15 @@ func (e *Evaluator) hasRoom(r *ruleState, elapsed int64) bool {
 // enter makes the record of a stream that is not known yet.
 func (m *metricState) enter(hash uint64, labels labelSet) *stream {
 	st := &stream{hash: hash, labels: labels, series: make([]series, len(m.rules))}
-	m.streams[hash] = st
-	m.kept.Store(int64(len(m.streams)))
+	m.keep(st)
 	return st
+}
+
+// keep takes a stream's record in.
+func (m *metricState) keep(st *stream) {
+	m.streams[st.hash] = st
+	m.kept.Store(int64(len(m.streams)))
+	m.due.put(st, m.due.start()+m.due.after, m.due.start())
 }
 
 // occupy counts one more series for r.

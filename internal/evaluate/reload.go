@@ -48,6 +48,12 @@ func (e *Evaluator) replace(set *rule.Set, now time.Time) (gone []*exprRule) {
 			next.inherit(old)
 		}
 	}
+	// The ends of what is gone say what its series are like, so they come before the series move.
+	for _, old := range oldRules {
+		if successors[old] == nil {
+			e.retire(old, now)
+		}
+	}
 	inherited := map[*metricState]bool{}
 	for _, old := range oldRules {
 		if next := successors[old]; next != nil && old.rule.Query != nil && !inherited[next.metric] {
@@ -66,11 +72,6 @@ func (e *Evaluator) replace(set *rule.Set, now time.Time) (gone []*exprRule) {
 	e.series.Store(0)
 	for _, r := range e.rules {
 		e.series.Add(int64(r.series))
-	}
-	for _, old := range oldRules {
-		if successors[old] == nil {
-			e.retire(old, now)
-		}
 	}
 	return gone
 }
@@ -189,6 +190,7 @@ func (m *metricState) inherit(old *metricState, successors map[*ruleState]*ruleS
 		}
 		if kept {
 			m.streams[hash] = st
+			m.due.put(st, m.dueOf(st, m.due.start()), m.due.start())
 		}
 		if alive {
 			m.live[st] = struct{}{}

@@ -341,9 +341,7 @@ func (e *Evaluator) restore(r *ruleState, stored *storedSeries, down int64, now 
 	defer m.mu.Unlock()
 	st := m.streams[stored.Stream]
 	if st == nil {
-		st = &stream{hash: stored.Stream, labels: pack(maps.Clone(stored.Labels)), series: make([]series, len(m.rules))}
-		m.streams[stored.Stream] = st
-		m.kept.Store(int64(len(m.streams)))
+		st = m.enter(stored.Stream, pack(maps.Clone(stored.Labels)))
 	}
 	s := &st.series[r.slot]
 	if !s.seen() {
