@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -155,7 +156,7 @@ func (d *decoder) reviewAbsent(at field, expr parser.Expr) {
 		parser.Inspect(aggregation, func(node parser.Node, _ []parser.Node) error {
 			if s, ok := node.(*parser.VectorSelector); ok {
 				lost = lost || slices.ContainsFunc(s.LabelMatchers, func(m *labels.Matcher) bool {
-					return m.Type == labels.MatchEqual && m.Name != labels.MetricName
+					return m.Type == labels.MatchEqual && m.Name != model.MetricNameLabel
 				})
 			}
 			return nil

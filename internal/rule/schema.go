@@ -71,16 +71,16 @@ func ref(name, description string) schema {
 	return schema{"$ref": "#/$defs/" + name, "description": description}
 }
 
-// optional is a value that may be left empty, which is as if its key were not there.
-func optional(name, description string) schema {
-	return schema{"anyOf": []schema{{"$ref": "#/$defs/" + name}, {"type": "null"}}, "description": description}
+// optionalDuration may be left empty, which is as if its key were not there.
+func optionalDuration(description string) schema {
+	return schema{"anyOf": []schema{{"$ref": "#/$defs/duration"}, {"type": "null"}}, "description": description}
 }
 
 func schemaOfGroup() schema {
 	s := object(groupKeys, map[string]schema{
 		"name":         ref("name", "Part of every alert's identity."),
-		"interval":     optional("duration", "How often expr rules are evaluated; the processor's evaluation_interval where it is absent or 0."),
-		"query_offset": optional("duration", "How far back from the evaluation queries look, for data that come late."),
+		"interval":     optionalDuration("How often expr rules are evaluated; the processor's evaluation_interval where it is absent or 0."),
+		"query_offset": optionalDuration("How far back from the evaluation queries look, for data that come late."),
 		"limit":        {"type": []string{"integer", "null"}, "minimum": 0, "description": "How many alerts, or recorded series, one rule may have; 0 is no limit. What fires is kept."},
 		"labels":       ref("labels", "Labels of all rules of the group; a rule's own win."),
 		"rules":        {"type": []string{"array", "null"}, "items": schema{"$ref": "#/$defs/rule"}, "description": "Evaluated in order."},
@@ -97,10 +97,10 @@ func schemaOfRule() schema {
 		"where":               {"type": "string", "minLength": 1, "description": "OTTL condition on a data point; one that it rejects is not seen by the rule."},
 		"expr":                {"type": []string{"string", "number"}, "minLength": 1, "maxLength": maxExpr, "description": "PromQL. Without tiers the rule is a plain Prometheus rule."},
 		"tiers":               ref("tiers", "Thresholds by severity. The alert's severity is its highest active tier."),
-		"for":                 optional("duration", "How long a plain rule's condition must hold. With tiers it stands with each threshold."),
-		"keep_firing_for":     optional("duration", "How long the alert goes on firing after its condition has ended."),
+		"for":                 optionalDuration("How long a plain rule's condition must hold. With tiers it stands with each threshold."),
+		"keep_firing_for":     optionalDuration("How long the alert goes on firing after its condition has ended."),
 		"no_data":             ref("no_data", "What is concluded when the data stop."),
-		"warm_up":             optional("duration", "How long a new series is not judged."),
+		"warm_up":             optionalDuration("How long a new series is not judged."),
 		"owner":               {"$ref": "#/$defs/name", "not": schema{"pattern": `\{\{`}, "description": "Who answers for the alert: a key of the exporter's owners. No template."},
 		"response":            ref("description", "The owner's first action. No template."),
 		"labels":              ref("labels", "Labels of the alert, or of the recorded series. Those of an alert are templates."),

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
@@ -211,7 +212,7 @@ func listed(v promql.Vector) []string {
 func rounded(v float64) string { return strconv.FormatFloat(v, 'g', 9, 64) }
 
 func unnamed(t require.TestingT, taken map[string]string, s promql.Sample) string {
-	key := labels.NewBuilder(s.Metric).Del(labels.MetricName).Labels().String()
+	key := labels.NewBuilder(s.Metric).Del(model.MetricNameLabel).Labels().String()
 	require.NotContains(t, taken, key)
 	return key
 }
