@@ -7,8 +7,8 @@ import (
 // fact is what is known about a metric without seeing its data.
 type fact struct {
 	kind kind
-	// fraction says that its values lie between 0 and 1.
-	fraction bool
+	// fraction says that its values lie between 0 and 1; guessed that only its name does, which a ratio of 3 to 1 may have.
+	fraction, guessed bool
 	// latched says that it keeps the last of some codes, whatever happens afterwards.
 	latched bool
 	// last is the last finite bucket of a histogram, in the metric's unit; 0 where it is not known or can be configured.
@@ -145,11 +145,22 @@ func factOf(name string) fact {
 		}
 	case (strings.HasPrefix(name, "tgi_") || strings.HasPrefix(name, "te_")) && strings.HasSuffix(name, "_duration"):
 		return fact{kind: histogramKind, last: 14.56} // 35 buckets from 15 µs, each 1.5 times the one before
-	// Prometheus' convention (base unit "ratio", 0 to 1) and OpenTelemetry's (the fraction of usage out of its limit)
-	case strings.HasSuffix(name, "_ratio"), strings.HasSuffix(name, ".utilization"):
+	case strings.HasSuffix(name, ".utilization"): // OpenTelemetry's convention: the fraction of usage out of its limit
 		return fact{kind: gauge, fraction: true}
+	case strings.HasSuffix(name, "_ratio"): // Prometheus' base unit "ratio", 0 to 1
+		return fact{kind: gauge, fraction: true, guessed: true}
 	}
 	return fact{}
+}
+
+// percentage reports whether a bound looks like one in percent of a metric whose values, multiplied by factor, are a
+// fraction.
+func (f fact) percentage(bound, factor float64) bool {
+	least := factor
+	if f.guessed {
+		least = 10 * factor
+	}
+	return f.fraction && bound > least && bound <= 100*factor
 }
 
 // histogramOf is the name of the histogram or summary that a series' name belongs to by its suffix.

@@ -112,13 +112,10 @@ func (d *decoder) reviewMetric(m mapping, r *Rule) {
 	if f.now != "" {
 		d.warnf(metric, "current versions do not expose it: what there is now is %s", f.now)
 	}
-	if !f.fraction {
-		return
-	}
 	for i := range r.Tiers {
 		t := &r.Tiers[i].Threshold
 		for _, bound := range []float64{t.Low, t.High} {
-			if bound > 1 && bound <= 100 {
+			if f.percentage(bound, 1) {
 				d.warnf(m.at("tiers", r.Tiers[i].Severity.String(), t.Op.String()),
 					"looks like a percentage, and the metric is a fraction between 0 and 1: write %s", formatFloat(bound/100))
 			}

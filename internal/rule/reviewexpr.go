@@ -70,7 +70,7 @@ func (d *decoder) reviewCounters(at field, expr parser.Expr) {
 			case f.kind == gauge, f.kind == unknownKind && strings.HasSuffix(name, "_usage_perc"):
 				d.warnf(at, "takes %s() of %s, which is a gauge: whenever it falls that counts as a restart; use its value, or deriv() or delta()", call.Func.Name, name)
 			case f.kind == counter && !strings.HasSuffix(name, "_total") && !slices.Contains(all, name+"_total"):
-				d.warnf(at, "reads %s, which is a counter: Prometheus' translation of OTLP gives those _total; write %s_total", name, name)
+				d.warnf(at, "reads %s, which is a counter: Prometheus' translation of OTLP gives those _total, unless translation_strategy leaves suffixes out; write %s_total", name, name)
 			case f.kind == histogramKind && !part && f.last > 0:
 				d.warnf(at, "takes %s() of %s, which is a histogram: as a classic one it has the series %s_count, %s_sum and %s_bucket", call.Func.Name, name, name, name, name)
 			default:
@@ -268,7 +268,7 @@ func (d *decoder) reviewScale(m mapping, r *Rule) {
 		}
 		bound := t.Bound(maxOf(t.Threshold))
 		switch {
-		case s.fraction && bound > s.factor && bound <= 100*s.factor:
+		case s.of.percentage(bound, s.factor):
 			d.warnf(at, "%s looks like a percentage, and %s is a fraction between 0 and %s: write %s", t.bare(), s.what, formatFloat(s.factor), formatFloat(bound/100))
 		case s.last > 0 && (t.Op == Above || t.Op == Outside) && bound >= s.last*s.factor, s.last > 0 && t.Op == AtLeast && bound > s.last*s.factor:
 			d.warnf(at, "%s can never be met: a quantile of %s is never more than its last finite bucket, which is %s", t.bare(), s.what, formatFloat(s.last*s.factor))

@@ -44,8 +44,8 @@ func TestWhatCannotWork(t *testing.T) {
 		alert + "expr: 'irate(x_usage_perc[5m]) > 1'":                    "expr: takes irate() of x_usage_perc, which is a gauge: whenever it falls that counts as a restart; use its value, or deriv() or delta()",
 		"record: r, expr: 'rate(sglang:num_queue_reqs[5m])'":             "expr: takes rate() of sglang:num_queue_reqs, which is a gauge: whenever it falls that counts as a restart; use its value, or deriv() or delta()",
 		alert + "expr: 'increase(DCGM_FI_DEV_XID_ERRORS[5m]) > 0'":       "expr: takes increase() of DCGM_FI_DEV_XID_ERRORS, which keeps the code of the last error: a second error of the same kind changes nothing, and a lower code looks like a restart; write changes(DCGM_FI_DEV_XID_ERRORS[…]) > 0 or DCGM_FI_DEV_XID_ERRORS > 0",
-		alert + "expr: 'sum(rate(vllm:num_preemptions[5m])) > 1'":        "expr: reads vllm:num_preemptions, which is a counter: Prometheus' translation of OTLP gives those _total; write vllm:num_preemptions_total",
-		alert + "expr: 'rate(otelcol_receiver_refused_spans[5m]) > 0'":   "expr: reads otelcol_receiver_refused_spans, which is a counter: Prometheus' translation of OTLP gives those _total; write otelcol_receiver_refused_spans_total",
+		alert + "expr: 'sum(rate(vllm:num_preemptions[5m])) > 1'":        "expr: reads vllm:num_preemptions, which is a counter: Prometheus' translation of OTLP gives those _total, unless translation_strategy leaves suffixes out; write vllm:num_preemptions_total",
+		alert + "expr: 'rate(otelcol_receiver_refused_spans[5m]) > 0'":   "expr: reads otelcol_receiver_refused_spans, which is a counter: Prometheus' translation of OTLP gives those _total, unless translation_strategy leaves suffixes out; write otelcol_receiver_refused_spans_total",
 		alert + "expr: 'rate(vllm:time_to_first_token_seconds[5m]) > 0'": "expr: takes rate() of vllm:time_to_first_token_seconds, which is a histogram: as a classic one it has the series vllm:time_to_first_token_seconds_count, vllm:time_to_first_token_seconds_sum and vllm:time_to_first_token_seconds_bucket",
 		// renamed
 		alert + "expr: 'vllm:gpu_cache_usage_perc > 0.9'":                                   "expr: reads vllm:gpu_cache_usage_perc, which current versions do not expose: what there is now is vllm:kv_cache_usage_perc",
@@ -88,7 +88,7 @@ func TestWhatCanWork(t *testing.T) {
 	for _, rule := range []string{
 		"expr: 'vllm:kv_cache_usage_perc > 0.9'", "expr: 'vllm:kv_cache_usage_perc * 100 > 90'", "expr: '100 * vllm:kv_cache_usage_perc > 90'",
 		"expr: 'vllm:kv_cache_usage_perc / 0.01 > 90'", "expr: 'vllm:kv_cache_usage_perc >= 1'", "expr: 'sum(vllm:kv_cache_usage_perc) > 2'",
-		"expr: 'DCGM_FI_DEV_GPU_UTIL > 90'", "expr: 'x_ratio > 1000'", "expr: 'a / b > 5'",
+		"expr: 'DCGM_FI_DEV_GPU_UTIL > 90'", "expr: 'x_ratio > 1000'", "expr: 'compression_ratio > 3'", "expr: 'a / b > 5'",
 		"expr: 'sum(rate(r_total[5m])) / sum(rate(r_total{code=\"200\"}[5m])) > 5'", "expr: 'avg(m{a=\"b\"}) / avg(m) > 3'",
 		"expr: 'rate(x[5m]) > 1'", "expr: '(rate(tgi_request_count_total[5m]) or rate(tgi_request_count[5m])) > 1'", "expr: 'rate(vllm:request_success_total[5m]) > 1'", "expr: 'changes(DCGM_FI_DEV_XID_ERRORS[5m]) > 0'",
 		"expr: 'rate(vllm:time_to_first_token_seconds_count[5m]) > 1'", "expr: 'rate(vllm:iteration_tokens_total_sum[5m]) > 1'", "expr: 'deriv(vllm:num_requests_waiting[5m]) > 1'",

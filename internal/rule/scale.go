@@ -9,10 +9,10 @@ import (
 
 // scale is what is known about how large a signal's values can be.
 type scale struct {
-	// fraction says that they lie between 0 and factor; last, where it is not 0, that they are never more than last × factor,
-	// as quantiles of a histogram.
-	fraction bool
-	last     float64
+	// of says whether they lie between 0 and factor; last, where it is not 0, that they are never more than last × factor, as
+	// quantiles of a histogram.
+	of   fact
+	last float64
 	// factor is what the values have been multiplied by.
 	factor float64
 	// what they are, for a message.
@@ -24,7 +24,7 @@ func scaleOf(expr parser.Expr) scale {
 	switch e := unwrap(expr).(type) {
 	case *parser.VectorSelector:
 		name := (&Selector{Matchers: e.LabelMatchers}).Name()
-		return scale{fraction: factOf(name).fraction, factor: 1, what: name}
+		return scale{of: factOf(name), factor: 1, what: name}
 	case *parser.MatrixSelector:
 		return scaleOf(e.VectorSelector)
 	case *parser.SubqueryExpr:
@@ -65,7 +65,7 @@ func scaleOfBinary(e *parser.BinaryExpr) scale {
 			return scaleOf(e.LHS).times(1 / divisor)
 		}
 		if name, ok := shareOf(e); ok {
-			return scale{fraction: true, factor: 1, what: "a share of " + name}
+			return scale{of: fact{fraction: true}, factor: 1, what: "a share of " + name}
 		}
 	}
 	if e.Op.IsComparisonOperator() && !e.ReturnBool {
