@@ -23,12 +23,14 @@ func TestTheExamplesRun(t *testing.T) {
 	gatewayData := t.TempDir()
 	rules, err := filepath.Abs(filepath.Join("..", "examples", "rules"))
 	require.NoError(t, err)
+	packs, err := filepath.Abs(filepath.Join("..", "rules"))
+	require.NoError(t, err)
 	for name, value := range map[string]string{
-		"RULES_DIR": rules, "DATA_DIR": gatewayData,
+		"RULES_DIR": rules, "PACKS_DIR": packs, "DATA_DIR": gatewayData,
 		"GATEWAY_GRPC": p[0], "GATEWAY_HTTP": p[1], "GATEWAY_UNJUDGED_GRPC": p[2], "GATEWAY_UNJUDGED_HTTP": p[3],
 		"GATEWAY_HEALTH": p[4], "GATEWAY_METRICS": p[5], "GATEWAY_SELF_PORT": port(6), "PAGE_ENDPOINT": p[7],
 		"PAGE_USER": "oncall", "PAGE_PASSWORD": "0012345", "EXTERNAL_URL": "http://" + p[7],
-		"WEBHOOK_URL": people.URL, "SLACK_API_URL": people.URL, "PAGERDUTY_ROUTING_KEY": "0012345",
+		"WEBHOOK_URL": people.URL, "WATCHDOG_URL": people.URL, "SLACK_API_URL": people.URL, "PAGERDUTY_ROUTING_KEY": "0012345",
 	} {
 		t.Setenv(name, value)
 	}
@@ -54,8 +56,8 @@ func TestTheExamplesRun(t *testing.T) {
 
 	side := &settings{http: p[9]}
 	side.sendHTTP(t, gauge("DCGM_FI_DEV_ROW_REMAP_FAILURE", "llama", 1))
-	eventually(t, "the owner is paged", func() bool { return people.told("GPURowRemapFailed", "firing") == 1 })
-	told := find(people.all(), "GPURowRemapFailed")
+	eventually(t, "the owner is paged", func() bool { return people.told("GPUWithoutSpareRows", "firing") == 1 })
+	told := find(people.all(), "GPUWithoutSpareRows")
 	assert.Equal(t, "hardware-tickets", told.Receiver)
 	assert.Equal(t, "critical", told.Alerts[0].Labels["severity"])
 	assert.Equal(t, "hardware", told.Alerts[0].Labels["owner"])
