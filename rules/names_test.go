@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -79,7 +79,7 @@ func selected(r *rule.Rule) map[string]func(string) bool {
 	}
 	for _, s := range r.Query.Selectors {
 		for _, m := range s.Matchers {
-			if m.Name == labels.MetricName {
+			if m.Name == model.MetricNameLabel {
 				found[m.Value] = m.Matches
 			}
 		}

@@ -85,8 +85,8 @@ Exit codes: 0 done, whatever fired; 1 rules or recording cannot be read; 2 wrong
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveDefault
 		},
-		PreRunE: func(cmd *cobra.Command, args []string) error { return opts.complete(cmd, args) },
-		RunE: func(cmd *cobra.Command, args []string) error {
+		PreRunE: opts.complete,
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
 			defer stop()
 			return runReplay(ctx, cmd, &opts)

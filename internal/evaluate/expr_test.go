@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/evaluate/translate"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/rule"
 )
 
@@ -404,6 +405,10 @@ func TestProblemsThatOnlyDataShow(t *testing.T) {
 				numberPoint(points, now, 1).Attributes().PutStr("s", s)
 			}
 		}, ProblemEvaluation},
+		"rate of what has no type": {`{alert: R, expr: 'rate(depth[1m]) > 5'}`, func(m pmetric.Metric, now time.Time, i int) {
+			m.Metadata().PutStr(translate.TypeKey, translate.TypeUnknown)
+			numberPoint(m.SetEmptyGauge().DataPoints(), now, float64(i))
+		}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			opts := exprOptions()
@@ -417,6 +422,10 @@ func TestProblemsThatOnlyDataShow(t *testing.T) {
 				c.feed(m, b.now, i)
 				b.judge(md)
 				b.evaluateAll()
+			}
+			if c.want == "" {
+				assert.Empty(t, b.kinds())
+				return
 			}
 			assert.Equal(t, []ProblemKind{c.want}, b.kinds())
 			assert.NotEmpty(t, b.Problems(b.now)[0].Detail)

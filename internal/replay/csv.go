@@ -16,6 +16,8 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/evaluate/translate"
 )
 
 // CSVOptions say which column is which, where their names do not.
@@ -120,9 +122,10 @@ func (c *csvReader) Next(ctx context.Context) (Batch, error) {
 
 // batch reads rows of one time.
 func (c *csvReader) batch() (Batch, error) {
-	row, at, err := c.ahead, c.aheadTime, error(nil)
+	row, at := c.ahead, c.aheadTime
 	c.ahead = nil
 	if row == nil {
+		var err error
 		if row, at, err = c.row(); err != nil {
 			return Batch{}, err
 		}
@@ -230,6 +233,7 @@ func (c *csvReader) point(to pmetric.ResourceMetricsSlice, row []string, metric 
 	rm := to.AppendEmpty()
 	m := rm.ScopeMetrics().AppendEmpty().Metrics().AppendEmpty()
 	m.SetName(metric)
+	m.Metadata().PutStr(translate.TypeKey, translate.TypeUnknown) // a table says nothing of types
 	p := m.SetEmptyGauge().DataPoints().AppendEmpty()
 	p.SetTimestamp(pcommon.NewTimestampFromTime(at))
 	if c.opts.FileLabel != "" {

@@ -13,11 +13,10 @@ import (
 
 // jsonLines reads OTLP JSON with one document per line, as the Collector's file exporter writes it.
 type jsonLines struct {
-	file   string
-	r      *bufio.Reader
-	line   int64
-	offset int64
-	buf    []byte
+	file string
+	r    *bufio.Reader
+	line int64
+	buf  []byte
 }
 
 func (j *jsonLines) next() (pmetric.Metrics, error) {

@@ -16,6 +16,8 @@ import (
 	"github.com/prometheus/common/model"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/evaluate/translate"
 )
 
 // promText reads Prometheus' text exposition: scrapes with timestamps, one behind the other, or one scrape without. Lines
@@ -323,6 +325,9 @@ func appendPoint(metric pmetric.Metric, kind dto.MetricType, m *dto.Metric, ts p
 	default:
 		if metric.Type() == pmetric.MetricTypeEmpty {
 			metric.SetEmptyGauge()
+			if kind == dto.MetricType_UNTYPED {
+				metric.Metadata().PutStr(translate.TypeKey, translate.TypeUnknown)
+			}
 		}
 		v := m.GetUntyped().GetValue()
 		if kind == dto.MetricType_GAUGE {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage/remote/otlptranslator/prometheusremotewrite"
@@ -138,7 +139,7 @@ func BenchmarkEverythingWanted(b *testing.B) {
 		})
 	})
 	b.Run("known, into the window", func(b *testing.B) {
-		matcher := labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, "http_server_requests.*")
+		matcher := labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, "http_server_requests.*")
 		w := window.New(window.Options{})
 		w.Keep([]window.Selector{{Matchers: []*labels.Matcher{matcher}, Before: 5 * time.Minute}}, false)
 		tr := New(Options{}, w)

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/otlptranslator"
 	"github.com/prometheus/prometheus/storage/remote/otlptranslator/prometheusremotewrite"
 	"go.opentelemetry.io/collector/pdata/pmetric"
@@ -31,6 +32,8 @@ var suffixes = [...]struct {
 type choice struct {
 	unit string
 	kind kind
+	// untyped says that the source did not know the type when it first came: see TypeKey.
+	untyped bool
 	// wanted is 0 where no part is.
 	wanted parts
 	family *family
@@ -49,6 +52,18 @@ func kindOf(m pmetric.Metric) kind {
 		k |= monotonic
 	}
 	return k
+}
+
+// TypeKey is where the Collector's Prometheus receiver keeps, in a metric's metadata, the type that a scrape gave. What a
+// scrape did not give a type is a gauge in OTLP, and TypeUnknown there.
+const (
+	TypeKey     = "prometheus.type"
+	TypeUnknown = string(model.MetricTypeUnknown)
+)
+
+func untyped(m pmetric.Metric) bool {
+	given, ok := m.Metadata().Get(TypeKey)
+	return ok && given.Str() == TypeUnknown
 }
 
 func (k kind) parts() parts {
@@ -164,7 +179,7 @@ func (t *Translator) choice(m pmetric.Metric) *choice {
 }
 
 func (t *Translator) decide(m pmetric.Metric) *choice {
-	made := &choice{unit: strings.Clone(m.Unit()), kind: kindOf(m)}
+	made := &choice{unit: strings.Clone(m.Unit()), kind: kindOf(m), untyped: untyped(m)}
 	name, err := t.choices.namer.Build(prometheusremotewrite.TranslatorMetricFromOtelMetric(m))
 	if err != nil || name == "" {
 		// What has no name in Prometheus cannot be selected.

@@ -15,6 +15,8 @@ const (
 	KindHistogram       = "histogram"
 	KindNativeHistogram = "native histogram"
 	KindSummary         = "summary"
+	// KindUnknown is a number of which its source did not say what it is: a scrape without a TYPE line.
+	KindUnknown = "unknown"
 )
 
 // Family describes a wanted metric by its translated name.
@@ -61,6 +63,9 @@ type families struct {
 // that could be asked for.
 func (f *families) describe(name string, c *choice) *family {
 	made := Family{Name: name, Kind: kindName(c.kind), Unit: c.unit}
+	if c.untyped && made.Kind == KindGauge {
+		made.Kind = KindUnknown
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if known := f.byName[name]; known != nil && known.Family == made {

@@ -103,7 +103,7 @@ func (o Options) strategy() otlptranslator.TranslationStrategyOption {
 func labelNamer(strategy otlptranslator.TranslationStrategyOption) otlptranslator.LabelNamer {
 	return otlptranslator.LabelNamer{
 		UTF8Allowed:                 !strategy.ShouldEscape(),
-		UnderscoreLabelSanitization: config.DefaultOTLPConfig.LabelNameUnderscoreSanitization,
+		UnderscoreLabelSanitization: config.DefaultOTLPConfig.LabelNameUnderscoreSanitization, //nolint:staticcheck // deprecated, and what Prometheus does by default
 		PreserveMultipleUnderscores: config.DefaultOTLPConfig.LabelNamePreserveMultipleUnderscores,
 	}
 }

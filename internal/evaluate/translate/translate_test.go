@@ -310,6 +310,14 @@ func TestTypesAndBounds(t *testing.T) {
 	tr.Consume(context.Background(), upDown, noon)
 	kind, _, _ := tr.TypeOf("requests")
 	assert.Equal(t, KindGauge, kind, "what can fall is no counter")
+	scraped := sumOf(step{0, 10, 1})
+	m := scraped.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0)
+	m.SetName("untyped")
+	m.Sum().DataPoints().MoveAndAppendTo(m.SetEmptyGauge().DataPoints())
+	m.Metadata().PutStr(TypeKey, TypeUnknown)
+	tr.Consume(context.Background(), scraped, noon)
+	kind, _, _ = tr.TypeOf("untyped")
+	assert.Equal(t, KindUnknown, kind, "a scrape that did not say")
 
 	for name, want := range map[string]bool{"latency_seconds_bucket": true, "latency_seconds": true, "size_bytes": false, "no_such": false} {
 		bound, ok := tr.LastBound(name)
