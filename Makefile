@@ -62,7 +62,7 @@ fuzz: ## every fuzz test for FUZZTIME (10s)
 
 .PHONY: bench
 bench: ## benchmarks, each peer beside us
-	$(GO) test -run '^$$' -bench . -benchmem ./processor/... ./internal/evaluate ./internal/evaluate/window ./internal/ledger/... ./internal/notify ./exporter/...
+	$(GO) test -run '^$$' -bench . -benchmem ./processor/... ./internal/evaluate ./internal/evaluate/window ./internal/replay ./internal/ledger/... ./internal/notify ./exporter/...
 
 .PHONY: generate
 generate: ## what mdatagen generates

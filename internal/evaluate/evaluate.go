@@ -127,11 +127,12 @@ func (e *Evaluator) index(set *rule.Set, elapsed int64) {
 	e.metrics = map[string]*metricState{}
 	e.rules, e.exprs = nil, nil
 	e.groups, e.order = map[string]*groupState{}, nil
+	far := reachesOf(set)
 	for _, g := range set.Groups {
 		state := newGroupState(g)
 		for _, r := range g.Rules {
 			if r.Query != nil {
-				state.rules = append(state.rules, e.indexExpr(r, elapsed))
+				state.rules = append(state.rules, e.indexExpr(r, far, g.QueryOffset, elapsed))
 				continue
 			}
 			m := e.metrics[r.Metric]
@@ -149,13 +150,18 @@ func (e *Evaluator) index(set *rule.Set, elapsed int64) {
 }
 
 // indexExpr gives a rule in PromQL its place: the series of each alert are a metric of their own.
-func (e *Evaluator) indexExpr(r *rule.Rule, elapsed int64) *exprRule {
+func (e *Evaluator) indexExpr(r *rule.Rule, far reaches, queryOffset time.Duration, elapsed int64) *exprRule {
 	at := &exprRule{rule: r, written: &written{}, claims: claimsOf(r.Query.Signal), came: elapsed}
 	if r.Record == "" {
 		at.metric = newMetricState(elapsed)
 		at.metric.unitOf = at.claims.unitOf()
 		e.exprs = append(e.exprs, at.metric)
 		e.add(at.metric, r)
+		reach, recorded := far.of(r, queryOffset)
+		at.partial = recorded || !r.Query.Pointwise
+		for _, own := range at.metric.rules {
+			own.reach = int64(reach)
+		}
 	}
 	return at
 }

@@ -9,8 +9,6 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
-
-	"github.com/otelcol-escalation/otelcol-escalation/internal/rule"
 )
 
 const (
@@ -103,15 +101,6 @@ func (e *Evaluator) settled(r *exprRule, now time.Time) bool {
 	}
 	own := r.metric.rules[0]
 	return e.elapsed(now)-own.since >= own.reach
-}
-
-// reach is how far back a query looks.
-func reach(q *rule.Query) time.Duration {
-	var longest time.Duration
-	for i := range q.Selectors {
-		longest = max(longest, q.Selectors[i].Before)
-	}
-	return longest
 }
 
 // noteFailure remembers whether a rule's last evaluation failed.

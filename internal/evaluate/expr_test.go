@@ -212,6 +212,35 @@ func TestExprRestart(t *testing.T) {
 	}
 }
 
+// After a start a sum has not heard of all its series, nor a range of all its past: what they give is no recovery before
+// the window has covered what the rule looks at. A value that is a sample of its own is one at once.
+func TestAPartOfThePastIsNoRecovery(t *testing.T) {
+	for expr, whole := range map[string]time.Duration{
+		"sum(kv_ratio)": 5 * time.Minute,
+		"sum(sum_over_time(kv_ratio[2m] offset 1m)) / 9": 3 * time.Minute,
+		"sum(kv:recorded)":             10 * time.Minute,
+		"2 * max(kv_ratio)":            5 * time.Minute,
+		`kv_ratio{model_name="a"} * 2`: 0,
+	} {
+		t.Run(expr, func(t *testing.T) {
+			file := rulesFile(`{record: "kv:recorded", expr: kv_ratio}`, "{alert: Full, expr: '"+expr+"', tiers: {critical: {above: 8}, high: {above: 5}}}")
+			b := newExprBench(t, exprOptions(), file)
+			b.steps(16, at("a", 5), at("b", 5))
+			require.Equal(t, "firing/critical/threshold", b.story()[len(b.story())-1])
+			after := restarted(t, b, file)
+			started := after.now
+			for len(after.out) == 0 || after.last().State == alert.Firing && after.last().Severity == alert.Critical {
+				require.Less(t, after.now.Sub(started), time.Hour)
+				after.step(at("a", 1))
+			}
+			assert.GreaterOrEqual(t, after.now.Sub(started), whole)
+			assert.LessOrEqual(t, after.now.Sub(started), whole+30*time.Second)
+			assert.Equal(t, alert.Inactive, after.last().State)
+			assert.Equal(t, b.out[0].ID, after.last().ID)
+		})
+	}
+}
+
 func TestLimitOfAGroupKeepsWhatFires(t *testing.T) {
 	b := newExprBench(t, exprOptions(), "groups:\n- name: g\n  limit: 2\n  rules:\n  - {alert: Full, expr: kv_ratio > 0.9}\n")
 	b.steps(1, at("a", 0.95))

@@ -52,6 +52,9 @@ type exprRule struct {
 	rule *rule.Rule
 	// metric holds the state of an alert's series, of the rule itself and of its silent track; nil for a recording rule.
 	metric *metricState
+	// partial says that a value may come from a part of what it should come from, as long as the window has not covered
+	// what the rule looks at: it takes many samples, or what other rules record.
+	partial bool
 	// failure is what the last evaluation failed with, "" where it did not; since is when the failures began (elapsed).
 	failure atomic.Pointer[failure]
 	// claims and observed are what problems.go goes by: what the expression takes for granted, and the range of the

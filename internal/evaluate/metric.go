@@ -115,9 +115,6 @@ func (m *metricState) add(r *rule.Rule) *ruleState {
 		s.clear = s.clear.intersect(clearBand(&r.Tiers[i].Threshold))
 	}
 	s.since = m.lastSeen.Load()
-	if r.Query != nil {
-		s.reach = int64(reach(r.Query))
-	}
 	m.rules = append(m.rules, s)
 	m.quiet = m.quiet.intersect(s.quiet)
 	m.clear = m.clear.intersect(s.clear)
@@ -179,13 +176,21 @@ type live struct {
 	machine
 	// noData is set where the alert was raised because its data stopped.
 	noData bool
-	stream *stream
-	rule   *ruleState
-	alert  *alertState
-	levels levels
+	// restored is set where it fired before the start.
+	restored bool
+	stream   *stream
+	rule     *ruleState
+	alert    *alertState
+	levels   levels
 }
 
 func (l *live) series() *series { return &l.stream.series[l.rule.slot] }
+
+// held reports whether a value would end what fired before the start, or let it fall.
+func (l *live) held(v float64) bool {
+	top := l.top()
+	return l.restored && l.firing && top != noTier && !l.rule.rule.Tiers[top].Held(v)
+}
 
 // state and severity are what this series alone would make of the alert.
 func (l *live) state() alert.State {

@@ -118,8 +118,15 @@ func drawScenario(rt *rapid.T) scenario {
 	return s
 }
 
+// tester is a test of Go's or of rapid's.
+type tester interface {
+	require.TestingT
+	Context() context.Context
+	Fatalf(format string, args ...any)
+}
+
 // compare runs a scenario through both and returns how many changes of alerts there were.
-func (s scenario) compare(rt *rapid.T, db storage.Storage, base time.Time) int {
+func (s scenario) compare(rt tester, db storage.Storage, base time.Time) int {
 	groups, err := rule.LoadFile("drawn.yaml", []byte(s.file), rule.Defaults{Lookback: 5 * time.Minute})
 	require.NoError(rt, err, s.file)
 	set, err := rule.Combine(groups)
@@ -131,7 +138,7 @@ func (s scenario) compare(rt *rapid.T, db storage.Storage, base time.Time) int {
 	theirs := prometheusGroup(rt, s.file, db)
 	key := ours.Groups()[0].Key
 
-	changes, before := 0, ""
+	changes, before := 0, joined(nil)
 	for i, step := range s.steps {
 		ts := base.Add(time.Duration(i) * scenarioStep)
 		app := db.Appender(rt.Context())
@@ -179,7 +186,7 @@ func (s scenario) table(last int) string {
 	return b.String()
 }
 
-func prometheusGroup(rt *rapid.T, file string, db storage.Storage) *rules.Group {
+func prometheusGroup(rt tester, file string, db storage.Storage) *rules.Group {
 	parsed, errs := rulefmt.Parse([]byte(file), false, model.UTF8Validation, parser.NewParser(parser.Options{}), quietLogger())
 	require.Empty(rt, errs)
 	engine := promql.NewEngine(promql.EngineOpts{

@@ -21,6 +21,8 @@ var errDuplicate = errors.New("the result holds several series with the same lab
 func (e *Evaluator) judgeVector(ctx context.Context, g *groupState, r *exprRule, vector promql.Vector, ts, now time.Time) error {
 	j := judgement{e: e, ctx: ctx, g: g, r: r, at: ts.UnixNano(), now: now, elapsed: e.elapsed(now)}
 	j.announcing = e.announce.active(j.elapsed)
+	settled := e.settled(r, now)
+	j.holding = r.partial && !settled
 	r.observed.lookAt(vector)
 	for len(vector) > 0 {
 		part := vector[:min(applied, len(vector))]
@@ -29,7 +31,6 @@ func (e *Evaluator) judgeVector(ctx context.Context, g *groupState, r *exprRule,
 			return err
 		}
 	}
-	settled := e.settled(r, now)
 	if err := j.locked(func(m *metricState) {
 		m.lastSeen.Store(j.elapsed)
 		if r.rule.Query.Filters && settled {
@@ -54,6 +55,8 @@ type judgement struct {
 	now        time.Time
 	elapsed    int64
 	announcing bool
+	// holding says that what was restored goes on firing at its tier: the values are not whole yet.
+	holding    bool
 	buf        []byte
 	duplicates int
 }
@@ -176,6 +179,9 @@ func (j *judgement) take(r *ruleState, st *stream, s *series, v float64, breache
 	}
 	if eff-s.first < int64(r.rule.WarmUp) {
 		r.unjudge(UnjudgedWarmUp, 1)
+		return
+	}
+	if l := s.live; j.holding && l != nil && l.held(v) {
 		return
 	}
 	before := s.value

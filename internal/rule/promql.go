@@ -41,6 +41,7 @@ func (d *decoder) exprSignal(m mapping, expr field, r *Rule) {
 		return
 	}
 	d.templateSelectors(m, r)
+	r.Query.Pointwise = pointwise(parsed)
 	if tiered {
 		r.Query.Filters = filters(parsed)
 		return

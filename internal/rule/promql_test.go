@@ -71,6 +71,18 @@ func TestFilters(t *testing.T) {
 	}
 }
 
+func TestPointwise(t *testing.T) {
+	for expr, want := range map[string]bool{
+		`m`: true, `m > 5`: true, `5 < m * 100`: true, `a / on (i) b > 0.9`: true, `-(m offset 1m)`: true, `abs(m) > 5 and n > 2`: true,
+		`label_replace(m, "a", "$1", "b", "(.*)") > 5`: true, `round(m, 5) > 5`: true, `time() - m > 60`: true,
+		`sum(m) > 5`: false, `rate(m[5m]) > 5`: false, `m > scalar(n)`: false, `m > 5 and sum(n) > 2`: false, `abs(avg_over_time(m[5m])) > 5`: false,
+		`max_over_time(m[5m:1m])`: false, `absent(m)`: false, `topk(3, m)`: false,
+	} {
+		assert.Equal(t, want, plain(t, expr).Query.Pointwise, expr)
+		assert.Equal(t, want, one(t, "alert: A, expr: '"+expr+"', tiers: {high: {above: 5}}").Query.Pointwise, expr)
+	}
+}
+
 func TestAbsent(t *testing.T) {
 	for expr, want := range map[string]bool{
 		`absent(m)`: true, `absent_over_time(m[5m])`: true, `sum(absent(m)) > 0`: true, `m unless on () absent(n)`: true, `m`: false, `absent_minutes`: false,

@@ -24,6 +24,9 @@ type Query struct {
 	// Filters says that the form of the expression drops series that are fine (comparison without bool, and, unless
 	// above the aggregation), so that absence is recovery. Always true where Plain is.
 	Filters bool
+	// Pointwise says that each value of the signal comes from the newest sample of one series, or of one on each side of an
+	// operator: whatever else the window holds does not change it.
+	Pointwise bool
 	// Absent says that the expression looks for what is not there: absent, absent_over_time.
 	Absent bool
 	// Shown is what templates see as the value where the expression gives a constant (a truth value compared with a

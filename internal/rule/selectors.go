@@ -112,3 +112,28 @@ func unwrap(expr parser.Expr) parser.Expr {
 		}
 	}
 }
+
+// pointwise reports whether each value of an expression comes from one sample of a series, or from one on each side of an
+// operator. What takes many samples of a series, or many series, gives another value while some of them are missing.
+func pointwise(expr parser.Expr) bool {
+	switch e := unwrap(expr).(type) {
+	case *parser.NumberLiteral, *parser.VectorSelector:
+		return true
+	case *parser.UnaryExpr:
+		return pointwise(e.Expr)
+	case *parser.BinaryExpr:
+		return pointwise(e.LHS) && pointwise(e.RHS)
+	case *parser.Call:
+		switch e.Func.Name {
+		case "abs", "ceil", "clamp", "clamp_max", "clamp_min", "exp", "floor", "label_join", "label_replace", "ln", "log10", "log2",
+			"round", "sgn", "sqrt", "time", "timestamp":
+			for _, arg := range e.Args {
+				if arg.Type() != parser.ValueTypeString && !pointwise(arg) {
+					return false
+				}
+			}
+			return true
+		}
+	}
+	return false
+}
