@@ -65,6 +65,7 @@ func (e *Evaluator) advance(r *ruleState, st *stream, s *series, v float64, eff 
 		s.live = l
 	}
 	l.take(v, eff, broken)
+	l.absent = false
 	if l.noData && (l.firing || !l.pending()) {
 		// An alert raised for missing data stays until its data have been judged one way or the other.
 		l.noData = false
@@ -92,7 +93,7 @@ func (e *Evaluator) settle(l *live, reason alert.Reason, now time.Time) {
 			a.past = a.past.merge(l.rule.rule.Tiers, l.levels)
 		}
 		m.detach(l)
-		if e.unsure(l, reason, now) {
+		if len(a.lives) == 0 && e.unsure(a, l, reason, now) {
 			e.forget(a)
 			return
 		}
@@ -113,11 +114,12 @@ func (e *Evaluator) ending(a *alertState, reason alert.Reason, now time.Time) *a
 	return &final
 }
 
-// unsure reports whether a recovery must not be said yet: after a start without stored state an alert that only was
-// pending here may have been firing before, and holds until its value is past `clear` (see announcer).
-func (e *Evaluator) unsure(l *live, reason alert.Reason, now time.Time) bool {
-	return reason == alert.ReasonRecovered && l.alert == nil && e.announce.active(e.elapsed(now)) &&
-		!l.rule.clear.contains(l.series().value)
+// unsure reports whether the recovery of an alert's last series must not be said yet: after a start without stored state
+// an alert that only was pending here may have been firing before, and holds until its value is past `clear` (see
+// announcer). What is absent has no value that could come there.
+func (e *Evaluator) unsure(a *alertState, l *live, reason alert.Reason, now time.Time) bool {
+	return a.state == alert.Pending && reason == alert.ReasonRecovered && !l.absent &&
+		e.announce.active(e.elapsed(now)) && !l.rule.clear.contains(l.series().value)
 }
 
 // attach finds or makes the alert of a series that became pending or firing.

@@ -212,6 +212,30 @@ func TestExprRestart(t *testing.T) {
 	}
 }
 
+// Where no stored state was found, too, what fired since the start ends when its series is absent, or by the clock.
+func TestAbsenceEndsWhatFiredAfterAStartWithoutState(t *testing.T) {
+	for name, file := range map[string]string{
+		"firing":  rulesFile(`{alert: Full, expr: 'kv_ratio > scalar(kv_ratio{model_name="limit"})'}`),
+		"pending": rulesFile(`{alert: Full, expr: 'kv_ratio > scalar(kv_ratio{model_name="limit"})', for: 1h}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &exprBench{bench: &bench{Evaluator: New(exprSet(t, file), exprOptions(), t0), t: t, now: t0}}
+			b.steps(3, at("a", 5), at("limit", 3))
+			require.Equal(t, []string{name + "/medium/threshold"}, b.story())
+			b.steps(2, at("a", 2), at("limit", 3))
+			assert.Equal(t, []string{name + "/medium/threshold", "inactive/medium/recovered"}, b.story())
+		})
+	}
+	kept := ruleOf("Kept", above(alert.High, 0.9, 0.8, 0))
+	kept.KeepFiringFor = time.Minute
+	b := &bench{t: t, now: t0, Evaluator: New(setOf(kept), testOptions(), t0)}
+	for _, v := range []float64{0.95, 0.7, 0.85, 0.85, 0.85} {
+		b.advanceTo(b.now.Add(30 * time.Second))
+		b.judge(gauge(testPoint{series: "a", v: v, at: b.now}))
+	}
+	assert.Equal(t, []string{"firing/high/threshold", "inactive/high/recovered"}, b.story())
+}
+
 // After a start a sum has not heard of all its series, nor a range of all its past: what they give is no recovery before
 // the window has covered what the rule looks at. A value that is a sample of its own is one at once.
 func TestAPartOfThePastIsNoRecovery(t *testing.T) {

@@ -176,12 +176,14 @@ type live struct {
 	machine
 	// noData is set where the alert was raised because its data stopped.
 	noData bool
-	// restored is set where it fired before the start.
+	// restored is set where it was pending or firing before the start.
 	restored bool
-	stream   *stream
-	rule     *ruleState
-	alert    *alertState
-	levels   levels
+	// absent is set where the last evaluation did not hold it, which is a recovery.
+	absent bool
+	stream *stream
+	rule   *ruleState
+	alert  *alertState
+	levels levels
 }
 
 func (l *live) series() *series { return &l.stream.series[l.rule.slot] }

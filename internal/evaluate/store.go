@@ -382,7 +382,7 @@ func (e *Evaluator) restore(r *ruleState, stored *storedSeries, down int64, now 
 	if l.state() == alert.Inactive {
 		return nil
 	}
-	l.restored = l.firing
+	l.restored = true
 	l.levels = restoreLevels(r.rule.Tiers, stored.Levels, down)
 	s.live = l
 	a := e.attach(l)

@@ -33,8 +33,8 @@ func (e *Evaluator) judgeVector(ctx context.Context, g *groupState, r *exprRule,
 	}
 	if err := j.locked(func(m *metricState) {
 		m.lastSeen.Store(j.elapsed)
-		if r.rule.Query.Filters && settled {
-			j.lapse(m)
+		if r.rule.Query.Filters {
+			j.lapse(m, settled)
 		}
 	}); err != nil {
 		return err
@@ -197,12 +197,13 @@ func (j *judgement) take(r *ruleState, st *stream, s *series, v float64, breache
 	}
 }
 
-// lapse lets recover what the result does not hold any more.
-func (j *judgement) lapse(m *metricState) {
+// lapse lets recover what the result does not hold any more: what was restored only as soon as the window is settled, for
+// it may be that its samples have not come yet. Of everything else they were there when it began.
+func (j *judgement) lapse(m *metricState, settled bool) {
 	var gone []*live
 	for st := range m.live {
 		for i := range st.series {
-			if l := st.series[i].live; l != nil && st.series[i].last != j.at && !l.noData {
+			if l := st.series[i].live; l != nil && st.series[i].last != j.at && !l.noData && (settled || !l.restored) {
 				gone = append(gone, l)
 			}
 		}
@@ -210,6 +211,7 @@ func (j *judgement) lapse(m *metricState) {
 	for _, l := range gone {
 		r, st := l.rule, l.stream
 		l.lapse(r.rule.KeepFiringFor, j.at)
+		l.absent = true
 		l.levels.interrupt()
 		j.e.settle(l, alert.ReasonRecovered, j.now)
 		if st.series[r.slot].live == nil && !r.tracks {
