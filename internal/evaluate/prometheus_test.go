@@ -53,6 +53,8 @@ const scenarioStep = 15 * time.Second
 type scenario struct {
 	file  string
 	steps []map[string]float64 // series to value; what is missing has a gap
+	// unknown says that no stored state was found at the start.
+	unknown bool
 }
 
 // plainExpressions are what the drawn rules ask: each kind of expression that alerts are written with.
@@ -80,7 +82,7 @@ func drawScenario(rt *rapid.T) scenario {
 		fmt.Fprintf(&b, "  - alert: %s\n    expr: '%s'\n    for: %ds\n    keep_firing_for: %ds\n    labels: {severity: warning, rule: 'r%d-{{ $labels.i }}'}\n    annotations: {summary: '{{ $labels.i }} is {{ $value }}'}\n",
 			string(rune('A'+i)), rapid.SampledFrom(plainExpressions).Draw(rt, "expr"), seconds.Draw(rt, "for"), seconds.Draw(rt, "keep"), i)
 	}
-	s := scenario{file: b.String()}
+	s := scenario{file: b.String(), unknown: rapid.Bool().Draw(rt, "without stored state")}
 	names := []string{`m{i="0"}`, `m{i="1"}`, `n{i="0"}`, `n{i="1"}`, `c_total{i="0"}`}
 	kind := rapid.IntRange(0, 19)
 	counter := 0.0
@@ -134,7 +136,10 @@ func (s scenario) compare(rt tester, db storage.Storage, base time.Time) int {
 	opts := testOptions()
 	opts.Lookback, opts.EvaluationInterval, opts.WholeHistory = 5*time.Minute, time.Minute, true
 	ours := New(set, opts, base)
-	require.NoError(rt, ours.Restore(nil, nil, true, time.Time{}, base))
+	if !s.unknown {
+		require.NoError(rt, ours.Restore(nil, nil, true, time.Time{}, base))
+	}
+	said := map[string]alert.State{}
 	theirs := prometheusGroup(rt, s.file, db)
 	key := ours.Groups()[0].Key
 
@@ -157,11 +162,40 @@ func (s scenario) compare(rt tester, db storage.Storage, base time.Time) int {
 		if want != got {
 			rt.Fatalf("after step %d of\n%s%s\nPrometheus has\n%sthis has\n%s", i, s.file, s.table(i), want, got)
 		}
+		for _, out := range ours.Take().Emissions {
+			if !out.Stale {
+				said[out.ID] = out.State
+			}
+		}
+		if different := unlike(said, ours); different != "" {
+			rt.Fatalf("after step %d of\n%s%s\n%s", i, s.file, s.table(i), different)
+		}
 		if got != before {
 			changes, before = changes+1, got
 		}
 	}
 	return changes
+}
+
+// unlike says how the alerts differ from what was last said of them, "" where they do not.
+func unlike(said map[string]alert.State, e *Evaluator) string {
+	is := map[string]alert.State{}
+	for _, r := range e.rules {
+		for id, a := range r.alerts {
+			is[id] = a.state
+		}
+	}
+	for id, state := range said {
+		if is[id] != state {
+			return fmt.Sprintf("%s is %s, and was said to be %s", id, is[id], state)
+		}
+	}
+	for id, state := range is {
+		if said[id] != state {
+			return fmt.Sprintf("%s is %s, and was said to be %s", id, state, said[id])
+		}
+	}
+	return ""
 }
 
 func sortedNames(step map[string]float64) []string {
