@@ -1,0 +1,131 @@
+package calibrate
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
+)
+
+// Counts says what a threshold would have made of the recorded episodes.
+type Counts struct {
+	// Episodes would have fired: Verified of them are real, False are not, Other were expected or duplicates, Unjudged
+	// have no verdict, and of those Acknowledged were taken on by somebody.
+	Episodes, Verified, False, Other, Unjudged, Acknowledged int
+	// Uncertain may have fired too: their firing level is only a bound, which the threshold is beyond.
+	Uncertain int
+}
+
+func (c *Counts) add(a *Alarm) {
+	c.Episodes++
+	switch a.Verdict {
+	case ledger.TruePositive:
+		c.Verified++
+	case ledger.FalsePositive:
+		c.False++
+	case "":
+		c.Unjudged++
+		if a.Acknowledged {
+			c.Acknowledged++
+		}
+	default:
+		c.Other++
+	}
+}
+
+// Precision is the share of real ones among what would have fired and is judged to be real or false.
+func (c Counts) Precision() (Proportion, bool) {
+	return NewProportion(int64(c.Verified), int64(c.Verified+c.False))
+}
+
+// Recall is the share of all real ones (of the recorded episodes) that would have fired.
+func (c Counts) Recall(all Counts) (Proportion, bool) {
+	return NewProportion(int64(c.Verified), int64(all.Verified))
+}
+
+// WhatIf counts what a threshold would have made of the alarms. Of a laxer threshold than the one in force only what the
+// silent track recorded is known.
+func WhatIf(side Side, alarms []Alarm, threshold float64) Counts {
+	var c Counts
+	for i := range alarms {
+		a := &alarms[i]
+		switch {
+		case !a.usable():
+		case a.fires(side, threshold):
+			c.add(a)
+		case a.Bound:
+			c.Uncertain++
+		}
+	}
+	return c
+}
+
+// Point is a step of the curve: from this threshold on, up to the next point's, the counts hold.
+type Point struct {
+	Threshold float64
+	Counts
+}
+
+// Curve is what every threshold would have made of the alarms, the laxest first: at most maxPoints of the thresholds at
+// which the counts change. It takes n·log n steps.
+func Curve(side Side, alarms []Alarm) []Point {
+	turns := make([]float64, 0, 2*len(alarms))
+	for i := range alarms {
+		if a := &alarms[i]; a.usable() {
+			turns = append(turns, a.Level)
+			if !a.Silent {
+				turns = append(turns, a.Threshold)
+			}
+		}
+	}
+	slices.SortFunc(turns, func(a, b float64) int { return cmp.Compare(side.out(a), side.out(b)) })
+	turns = slices.Compact(turns)
+	for len(turns) > maxPoints { // every second of the inner ones goes
+		n, last := 0, turns[len(turns)-1]
+		for i := 0; i < len(turns)-1; i += 2 {
+			turns[n] = turns[i]
+			n++
+		}
+		turns[n] = last
+		turns = turns[:n+1]
+	}
+	points := make([]Point, len(turns))
+	for i, v := range turns {
+		points[i].Threshold = v
+	}
+	for i := range alarms {
+		a := &alarms[i]
+		if !a.usable() {
+			continue
+		}
+		// It fires at the first `fires` points, and not at those behind.
+		fires, _ := slices.BinarySearchFunc(turns, a, func(v float64, a *Alarm) int {
+			if a.fires(side, v) {
+				return -1
+			}
+			return 1
+		})
+		if fires > 0 {
+			points[fires-1].add(a)
+		}
+		if a.Bound && fires < len(points) {
+			points[fires].Uncertain++
+		}
+	}
+	for i := len(points) - 2; i >= 0; i-- {
+		sum, next := &points[i].Counts, points[i+1].Counts
+		sum.Episodes += next.Episodes
+		sum.Verified += next.Verified
+		sum.False += next.False
+		sum.Other += next.Other
+		sum.Unjudged += next.Unjudged
+		sum.Acknowledged += next.Acknowledged
+	}
+	for i := 1; i < len(points); i++ {
+		points[i].Uncertain += points[i-1].Uncertain
+	}
+	return points
+}
+
+// maxPoints bounds a curve: more than a screen has.
+const maxPoints = 1000
