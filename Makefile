@@ -64,6 +64,10 @@ fuzz: ## every fuzz test for FUZZTIME (10s)
 bench: ## benchmarks, each peer beside us
 	$(GO) test -run '^$$' -bench . -benchmem ./processor/... ./internal/evaluate ./internal/evaluate/window ./internal/replay ./internal/ledger/... ./internal/notify ./exporter/...
 
+.PHONY: calibration
+calibration: ## suggestions on labelled production series, a line per series; LIMITS=quick asks for fewer labels
+	TABLE=1 $(GO) test -count=1 -run '^TestLabelledSeries$$' -v ./internal/calibrate
+
 .PHONY: generate
 generate: ## what mdatagen generates
 	$(GO) generate ./...

@@ -46,6 +46,9 @@ type Alarm struct {
 	Verdict          ledger.Verdict
 	// Person is who gave the verdict, as Person returns it.
 	Person string
+	// Incident is what the episode was part of, where it is one that must be kept: see Link. Of each incident at least one
+	// episode is kept; "" is an incident of its own.
+	Incident string
 	// Acknowledged says that somebody took it on.
 	Acknowledged bool
 	// Silent is an episode of the rule's silent track, of which nobody was told. It counts for laxer thresholds, and as
@@ -75,4 +78,51 @@ func (a *Alarm) labelled() bool {
 // usable reports whether numbers can be compared.
 func (a *Alarm) usable() bool {
 	return !math.IsNaN(a.Level) && !math.IsInf(a.Level, 0) && !math.IsNaN(a.Threshold) && !math.IsInf(a.Threshold, 0)
+}
+
+// Link finds the incidents: episodes that must be kept and begin within a time of the first of them are one. So a
+// threshold may rise past the harmless begin of an incident, and pages at most so much later. Alarms must be in order of
+// time; those that have an incident keep it.
+func Link(alarms []Alarm, within time.Duration) {
+	var first *Alarm
+	for i := range alarms {
+		a := &alarms[i]
+		if !a.kept() {
+			continue
+		}
+		if a.Incident != "" {
+			if a.Incident == a.ID {
+				first = a
+			}
+			continue
+		}
+		if first == nil || a.At.Sub(first.At) > within {
+			first = a
+		}
+		a.Incident = first.ID
+	}
+}
+
+// incident is the name of the incident; an alarm without one is its own.
+func (a *Alarm) incident() string {
+	if a.Incident == "" {
+		return a.ID
+	}
+	return a.Incident
+}
+
+// incidents are the most extreme episodes of each incident, by its name: what has to fire so that the incident is kept.
+func incidents(side Side, alarms []Alarm) map[string]*Alarm {
+	most := map[string]*Alarm{}
+	for i := range alarms {
+		a := &alarms[i]
+		if !a.usable() || !a.kept() {
+			continue
+		}
+		name := a.incident()
+		if before := most[name]; before == nil || side.beyond(a.Level, before.Level) {
+			most[name] = a
+		}
+	}
+	return most
 }

@@ -12,6 +12,8 @@ type Counts struct {
 	// Episodes would have fired: Verified of them are real, False are not, Other were expected or duplicates, Unjudged
 	// have no verdict, and of those Acknowledged were taken on by somebody.
 	Episodes, Verified, False, Other, Unjudged, Acknowledged int
+	// Incidents are those of which at least one episode that must be kept would have fired.
+	Incidents int
 	// Uncertain may have fired too: their firing level is only a bound, which the threshold is beyond.
 	Uncertain int
 }
@@ -57,6 +59,11 @@ func WhatIf(side Side, alarms []Alarm, threshold float64) Counts {
 			c.Uncertain++
 		}
 	}
+	for _, a := range incidents(side, alarms) {
+		if a.fires(side, threshold) {
+			c.Incidents++
+		}
+	}
 	return c
 }
 
@@ -93,18 +100,27 @@ func Curve(side Side, alarms []Alarm) []Point {
 	for i, v := range turns {
 		points[i].Threshold = v
 	}
-	for i := range alarms {
-		a := &alarms[i]
-		if !a.usable() {
-			continue
-		}
-		// It fires at the first `fires` points, and not at those behind.
-		fires, _ := slices.BinarySearchFunc(turns, a, func(v float64, a *Alarm) int {
+	// An alarm fires at so many of the first points, and not at those behind.
+	first := func(a *Alarm) int {
+		n, _ := slices.BinarySearchFunc(turns, a, func(v float64, a *Alarm) int {
 			if a.fires(side, v) {
 				return -1
 			}
 			return 1
 		})
+		return n
+	}
+	for _, a := range incidents(side, alarms) {
+		if fires := first(a); fires > 0 {
+			points[fires-1].Incidents++
+		}
+	}
+	for i := range alarms {
+		a := &alarms[i]
+		if !a.usable() {
+			continue
+		}
+		fires := first(a)
 		if fires > 0 {
 			points[fires-1].add(a)
 		}
@@ -120,6 +136,7 @@ func Curve(side Side, alarms []Alarm) []Point {
 		sum.Other += next.Other
 		sum.Unjudged += next.Unjudged
 		sum.Acknowledged += next.Acknowledged
+		sum.Incidents += next.Incidents
 	}
 	for i := 1; i < len(points); i++ {
 		points[i].Uncertain += points[i-1].Uncertain

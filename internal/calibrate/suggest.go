@@ -3,6 +3,8 @@ package calibrate
 import (
 	"fmt"
 	"math"
+	"slices"
+	"sort"
 	"time"
 )
 
@@ -52,13 +54,13 @@ type Suggestion struct {
 	Limits           Limits
 }
 
-// Suggest looks for the threshold with the fewest episodes that loses none which must be kept: verified ones, and those
-// that somebody took on and nobody judged. current is in force; scale is what MaxStep is a part of: the threshold's
+// Suggest looks for the threshold with the fewest episodes that loses no incident which must be kept: verified ones, and
+// those that somebody took on and nobody judged. current is in force; scale is what MaxStep is a part of: the threshold's
 // magnitude, or the width of a band. A scale of 0 (a threshold of 0) is replaced by the spread of the levels.
 //
 // The threshold lies between the most extreme level that goes and the least extreme one that stays, nearer to the
 // former, and is the roundest number there: a real incident that comes next may be a little less extreme than all that
-// have been seen.
+// have been seen. As long as no incident is known it lies at the median of the levels beyond the current one, or before.
 func Suggest(side Side, current, scale float64, alarms []Alarm, limits Limits) Suggestion {
 	s := Suggestion{Side: side, Current: current, Limits: limits}
 	if math.IsNaN(current) || math.IsInf(current, 0) {
@@ -109,10 +111,11 @@ func (s *Suggestion) weigh(alarms []Alarm) {
 type outward struct {
 	side    Side
 	current float64
-	// farthest is the least extreme level that must be kept: the threshold has to stay below it.
+	// farthest is the least extreme of the incidents' levels: the threshold has to stay below it.
 	farthest float64
 	// low and high bound the levels.
 	low, high float64
+	levels    []float64
 	any       bool
 }
 
@@ -124,12 +127,23 @@ func (o *outward) look(alarms []Alarm) {
 			continue
 		}
 		o.any = true
+		o.levels = append(o.levels, o.side.out(a.Level))
 		level := o.side.out(a.Level)
 		o.low, o.high = min(o.low, level), max(o.high, level)
-		if a.kept() {
-			o.farthest = min(o.farthest, level)
-		}
 	}
+	for _, a := range incidents(o.side, alarms) {
+		o.farthest = min(o.farthest, o.side.out(a.Level))
+	}
+}
+
+// median is that of the levels beyond the threshold in force.
+func (o *outward) median() float64 {
+	slices.Sort(o.levels)
+	beyond := o.levels[sort.SearchFloat64s(o.levels, o.current):]
+	if len(beyond) == 0 {
+		return o.current
+	}
+	return beyond[len(beyond)/2]
 }
 
 // choose finds the threshold and says what it would change.
@@ -142,6 +156,9 @@ func (s *Suggestion) choose(o *outward, scale float64, alarms []Alarm) {
 	if o.farthest <= o.current { // what must be kept needs a laxer threshold: only the silent track can know of it
 		s.laxer(o, step, alarms)
 		return
+	}
+	if math.IsInf(o.farthest, 1) { // nobody knows yet how an incident looks: half of the pages may go at a time
+		ceiling = min(ceiling, o.median())
 	}
 	// The most extreme level that goes, and the least extreme one that stays because of the limit.
 	gone, stays := math.Inf(-1), o.farthest
@@ -160,7 +177,7 @@ func (s *Suggestion) choose(o *outward, scale float64, alarms []Alarm) {
 		s.Reason = NothingGone
 		return
 	}
-	s.Capped = stays < o.farthest
+	s.Capped = stays < o.farthest && ceiling == o.current+step
 	if math.IsInf(stays, 1) { // nothing stays: no farther than needed
 		stays = gone + step/10
 	}
@@ -191,7 +208,7 @@ func (s *Suggestion) laxer(o *outward, step float64, alarms []Alarm) {
 func (s *Suggestion) take(out float64, alarms []Alarm) {
 	threshold := s.Side.out(out)
 	after := WhatIf(s.Side, alarms, threshold)
-	if threshold == s.Current || after.Episodes == s.Before.Episodes && after.Verified == s.Before.Verified {
+	if threshold == s.Current || after.Episodes == s.Before.Episodes && after.Incidents == s.Before.Incidents {
 		s.Reason = NothingGone
 		return
 	}
@@ -242,15 +259,15 @@ func (s *Suggestion) Sentence(window time.Duration) string {
 		if gone < 0 {
 			text = fmt.Sprintf("%s more than the %d in %d days would have come, ", many(-gone, "page"), s.Before.Episodes, days)
 		}
-		switch missed := s.After.Verified - s.Before.Verified; {
-		case s.After.Verified == 0:
-			text += "and no incident has been verified yet"
+		switch missed := s.After.Incidents - s.Before.Incidents; {
+		case s.After.Incidents == 0:
+			text += "no incident has been verified yet, so that half may go at most"
 		case missed > 0:
-			text += fmt.Sprintf("%s caught that went unseen, all others kept", many(missed, "verified incident"))
-		case s.After.Verified == 1:
-			text += "the one verified incident kept"
+			text += fmt.Sprintf("%s caught that went unseen, all others kept", many(missed, "incident"))
+		case s.After.Incidents == 1:
+			text += "the one incident kept"
 		default:
-			text += fmt.Sprintf("all %d verified incidents kept", s.After.Verified)
+			text += fmt.Sprintf("all %d incidents kept", s.After.Incidents)
 		}
 		if n := s.Before.Unjudged - s.After.Unjudged; n > 0 {
 			text += fmt.Sprintf("; nobody judged %d of those that would have gone", n)
