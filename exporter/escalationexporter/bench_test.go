@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
@@ -45,7 +46,7 @@ func real(tb testing.TB, l ledger.Ledger, document notify.Document, change ...fu
 	}
 	policy, receivers, err := config.build(slog.New(slog.DiscardHandler))
 	require.NoError(tb, err)
-	x, err := newEscalation(componenttest.NewNopTelemetrySettings(), config, policy, receivers)
+	x, err := newEscalation(component.MustNewID("escalation"), componenttest.NewNopTelemetrySettings(), config, policy, receivers)
 	require.NoError(tb, err)
 	require.NoError(tb, x.start(context.Background(), &host{Host: componenttest.NewNopHost(), provider: provider{l}}))
 	return x

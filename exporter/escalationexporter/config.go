@@ -20,6 +20,8 @@ type Config struct {
 	Ledger component.ID `mapstructure:"ledger"`
 	// LedgerTimeout is how long a commit may take before transitions go to the journal.
 	LedgerTimeout time.Duration `mapstructure:"ledger_timeout"`
+	// Storage is the extension that keeps the journal; without one it is in memory.
+	Storage *component.ID `mapstructure:"storage"`
 
 	escalate.Spec `mapstructure:",squash"`
 
@@ -27,7 +29,6 @@ type Config struct {
 	Document notify.Document `mapstructure:"-"`
 
 	// Keys that are known and not built yet: set, they are refused.
-	Storage        any `mapstructure:"storage"`
 	Undeliverable  any `mapstructure:"undeliverable_to"`
 	Watchdog       any `mapstructure:"watchdog"`
 	Alertmanagers  any `mapstructure:"alertmanagers"`
@@ -91,7 +92,7 @@ func (c *Config) build(logger *slog.Logger) (*escalate.Policy, *notify.Receivers
 		key   string
 		value any
 	}{
-		{"storage", c.Storage}, {"undeliverable_to", c.Undeliverable}, {"watchdog", c.Watchdog},
+		{"undeliverable_to", c.Undeliverable}, {"watchdog", c.Watchdog},
 		{"alertmanagers", c.Alertmanagers}, {"actions", c.Actions}, {"inhibit_rules", c.InhibitRules},
 		{"time_intervals", c.TimeIntervals}, {"mute_time_intervals", c.MuteTimeIntval},
 	} {

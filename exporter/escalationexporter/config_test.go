@@ -56,7 +56,7 @@ func TestWhatIsNotBuiltYetIsRefused(t *testing.T) {
 	err = confmap.Validate(config)
 	require.Error(t, err)
 	for _, want := range []string{
-		"storage: not supported yet", "undeliverable_to: not supported yet", "watchdog: not supported yet",
+		"undeliverable_to: not supported yet", "watchdog: not supported yet",
 		"alertmanagers: not supported yet", "actions: not supported yet", "inhibit_rules: not supported yet",
 		"time_intervals: not supported yet", "owners.unowned.alert_budget: not supported yet",
 		"ledger_timeout: must be positive (got 0s)",

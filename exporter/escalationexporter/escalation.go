@@ -38,6 +38,7 @@ type sender interface {
 
 // escalation is the exporter.
 type escalation struct {
+	id     component.ID
 	config *Config
 	policy *escalate.Policy
 	sender sender
@@ -52,6 +53,7 @@ type escalation struct {
 
 	view         *view
 	journal      *journal
+	keeper       *keeper // nil without `storage`
 	destinations map[string]*destination
 	resolved     map[string]bool // by destination: it is told of ends
 	// validFor is the longest `valid_for` seen, in nanoseconds.
@@ -63,13 +65,13 @@ type escalation struct {
 	work   sync.WaitGroup
 }
 
-func newEscalation(set component.TelemetrySettings, config *Config, policy *escalate.Policy, s sender) (*escalation, error) {
+func newEscalation(id component.ID, set component.TelemetrySettings, config *Config, policy *escalate.Policy, s sender) (*escalation, error) {
 	obs, err := newObsreport(set)
 	if err != nil {
 		return nil, err
 	}
 	x := &escalation{
-		config: config, policy: policy, sender: s, logger: set.Logger, obs: obs, jitter: rand.Float64,
+		id: id, config: config, policy: policy, sender: s, logger: set.Logger, obs: obs, jitter: rand.Float64,
 		view: newView(), journal: newJournal(journalLimit), wake: make(chan struct{}, 1),
 		destinations: map[string]*destination{}, resolved: map[string]bool{},
 	}
@@ -109,12 +111,42 @@ func (x *escalation) start(ctx context.Context, host component.Host) error {
 		cancel()
 		return fmt.Errorf("read the ledger: %w", err)
 	}
+	if err := x.recall(ctx, working); err != nil {
+		cancel()
+		return err
+	}
 	if err := x.obs.observe(x); err != nil {
 		cancel()
 		return err
 	}
 	x.work.Go(func() { x.reconcile(working, groups) })
 	x.work.Go(func() { x.drain(working) })
+	return nil
+}
+
+// recall takes over what an earlier run left in the journal's storage. The view assumes it as it did then, so that what
+// comes next is judged by it; what the ledger has of it already, the ledger drops.
+func (x *escalation) recall(ctx, working context.Context) error {
+	if x.config.Storage == nil {
+		return nil
+	}
+	k, err := openKeeper(ctx, x.host, *x.config.Storage, x.id, x.journal, x.logger, x.obs.journalFailed)
+	if err != nil {
+		return err
+	}
+	left, err := k.restore(ctx)
+	if err != nil {
+		return errors.Join(err, k.client.Close(ctx))
+	}
+	if len(left) > 0 {
+		x.logger.Info("Transitions that the ledger has not taken yet were found in the storage.", zap.Int("transitions", len(left)))
+	}
+	now := time.Now()
+	for i := range left {
+		x.view.judge(&left[i], now)
+	}
+	x.keeper = k
+	go k.run(working)
 	return nil
 }
 
@@ -147,6 +179,7 @@ func (x *escalation) shutdown(ctx context.Context) error {
 	if x.ledger != nil {
 		x.release(ctx, left)
 		x.flush(ctx)
+		x.keep(ctx)
 	}
 	x.sender.Close()
 	x.obs.shutdown()
@@ -204,21 +237,31 @@ func observation(a *alert.Alert, now time.Time) ledger.Observation {
 // take commits transitions, or puts what cannot be committed into the journal. Transitions follow those that wait.
 func (x *escalation) take(ctx context.Context, transitions []alert.Alert) error {
 	for len(transitions) > 0 {
-		if waiting, taken := x.journal.follow(transitions); taken {
+		if until, waiting, taken := x.journal.follow(transitions); taken {
+			x.store(until)
 			return nil
 		} else if waiting {
 			return x.refuse(transitions)
 		}
 		part := transitions[:min(transitionsPerUpdate, len(transitions))]
 		if err := x.commit(ctx, x.config.LedgerTimeout, part); err != nil {
-			if !x.journal.add(transitions) {
+			until, taken := x.journal.add(transitions)
+			if !taken {
 				return x.refuse(transitions)
 			}
+			x.store(until)
 			return nil
 		}
 		transitions = transitions[len(part):]
 	}
 	return nil
+}
+
+// store waits until what the journal took last is in its storage, if it has one.
+func (x *escalation) store(until uint64) {
+	if x.keeper != nil {
+		x.keeper.await(until, x.config.LedgerTimeout)
+	}
 }
 
 // refuse gives transitions back: their sender will repeat them.

@@ -28,7 +28,7 @@ func createMetrics(ctx context.Context, set exporter.Settings, cfg component.Con
 	if err != nil {
 		return nil, err
 	}
-	x, err := newEscalation(set.TelemetrySettings, config, policy, receivers)
+	x, err := newEscalation(set.ID, set.TelemetrySettings, config, policy, receivers)
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ func (x *escalation) ledgerFailed(err error) {
 	if before {
 		return
 	}
-	x.logger.Error("The ledger does not take transitions; they are kept in memory.", zap.Error(err))
+	x.logger.Error("The ledger does not take transitions; they wait in the journal.", zap.Bool("durable", x.keeper != nil), zap.Error(err))
 	componentstatus.ReportStatus(x.host, componentstatus.NewRecoverableErrorEvent(err))
 }
 
@@ -119,11 +119,25 @@ func (x *escalation) flush(ctx context.Context) {
 	for x.journal.size() > 0 && ctx.Err() == nil {
 		part := x.journal.first(transitionsPerUpdate)
 		if err := x.commit(ctx, x.config.LedgerTimeout, part); err != nil {
-			x.logger.Error("Transitions are lost with this shutdown, because the ledger does not take them.",
+			x.logger.Error("The ledger does not take the transitions that wait in the journal, even at this shutdown.",
 				zap.Int("transitions", x.journal.size()), zap.Error(err))
 			return
 		}
 		x.journal.remove(len(part))
+	}
+}
+
+// keep ends the journal: what waits there stays in its storage, or is lost.
+func (x *escalation) keep(ctx context.Context) {
+	if x.keeper != nil {
+		err := x.keeper.close(ctx)
+		if err == nil {
+			return
+		}
+		x.logger.Error("The journal's storage was not closed well.", zap.Error(err))
+	}
+	if n := x.journal.size(); n > 0 {
+		x.logger.Error("Transitions are lost with this shutdown, because the ledger does not take them.", zap.Int("transitions", n))
 	}
 }
 

@@ -141,6 +141,10 @@ func (o *obsreport) ledgerFailed() {
 	o.builder.ExporterEscalationLedgerFailures.Add(context.Background(), 1)
 }
 
+func (o *obsreport) journalFailed() {
+	o.builder.ExporterEscalationJournalFailures.Add(context.Background(), 1)
+}
+
 func (o *obsreport) decided(done *applied) {
 	for _, order := range done.orders {
 		o.builder.ExporterEscalationOrders.Add(context.Background(), 1,

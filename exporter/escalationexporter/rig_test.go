@@ -78,7 +78,7 @@ func (r *rig) begin() {
 	}
 	policy, err := escalate.Build(config.Spec, func(string) bool { return true })
 	require.NoError(r.t, err)
-	r.x, err = newEscalation(componenttest.NewNopTelemetrySettings(), config, policy, r.people)
+	r.x, err = newEscalation(component.MustNewID("escalation"), componenttest.NewNopTelemetrySettings(), config, policy, r.people)
 	require.NoError(r.t, err)
 	r.x.jitter = func() float64 { return 0 }
 	require.NoError(r.t, r.x.start(r.t.Context(), r.host))
@@ -351,12 +351,17 @@ func (p provider) Ledger() ledger.Ledger                       { return p.of }
 type host struct {
 	component.Host
 	provider provider
+	storage  component.Component // nil: none
 	mu       sync.Mutex
 	statuses []componentstatus.Status
 }
 
 func (h *host) GetExtensions() map[component.ID]component.Component {
-	return map[component.ID]component.Component{component.MustNewID("alert_ledger"): h.provider}
+	all := map[component.ID]component.Component{component.MustNewID("alert_ledger"): h.provider}
+	if h.storage != nil {
+		all[storageID] = h.storage
+	}
+	return all
 }
 
 func (h *host) Report(e *componentstatus.Event) {

@@ -31,6 +31,7 @@ type TelemetryBuilder struct {
 	ExporterEscalationDeliveries        metric.Int64Counter
 	ExporterEscalationDeliveryDuration  metric.Float64Histogram
 	ExporterEscalationDeliveryQueueSize metric.Int64ObservableGauge
+	ExporterEscalationJournalFailures   metric.Int64Counter
 	ExporterEscalationJournalRefused    metric.Int64Counter
 	ExporterEscalationJournalSize       metric.Int64ObservableGauge
 	ExporterEscalationLag               metric.Float64Histogram
@@ -160,6 +161,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_exporter_escalation_delivery_queue_size",
 		metric.WithDescription("Deliveries that are due and wait for their destination. [Alpha]"),
 		metric.WithUnit("{delivery}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterEscalationJournalFailures, err = builder.meter.Int64Counter(
+		"otelcol_exporter_escalation_journal_failures",
+		metric.WithDescription("Writes of the journal that its storage did not take in time. [Alpha]"),
+		metric.WithUnit("{write}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExporterEscalationJournalRefused, err = builder.meter.Int64Counter(
