@@ -5,6 +5,8 @@ OCB       := $(GO) run go.opentelemetry.io/collector/cmd/builder@v0.161.0
 LINT      := $(GO) tool -modfile=tools/go.mod golangci-lint
 COLLECTOR := bin/otelcol-escalation
 ALERTCTL  := bin/alertctl
+# The collector with failpoints in it, for the tests of faults alone.
+FAILING   := bin/otelcol-escalation-failpoints
 # Whatever the collector is built from; a change of any of it builds it anew.
 SOURCES   := $(shell find cmd exporter extension internal processor receiver -type f -not -name '*_test.go' -not -path '*/testdata/*' 2>/dev/null) go.mod go.sum builder-config.yaml
 # Packages without the end-to-end tests, which need the binary.
@@ -26,6 +28,11 @@ $(COLLECTOR): $(SOURCES)
 	CGO_ENABLED=0 $(OCB) --config builder-config.yaml
 	@cp build/otelcol-escalation $@
 
+$(FAILING): $(COLLECTOR)
+	@# of the sources that the builder has just written, with its tags and one more
+	cd build && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o ../$@ \
+		-tags "$$(sed -n 's/^ *build_tags: *//p' ../builder-config.yaml),failpoints" .
+
 $(ALERTCTL): $(SOURCES)
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $@ ./cmd/alertctl
@@ -35,12 +42,17 @@ run: $(COLLECTOR) ## the demo: model server, collector, pager; MODEL_SERVER=host
 	CGO_ENABLED=0 $(GO) run -trimpath ./examples/demo/run $(COLLECTOR)
 
 .PHONY: test
-test: $(COLLECTOR) ## the whole test suite, end to end included; what is skipped is said at the end
+test: $(COLLECTOR) $(FAILING) ## the whole test suite, end to end included; what is skipped is said at the end
 	@GO='$(GO)' ./.ci/test $(UNIT)
+	@GO='$(GO)' ./.ci/test -tags failpoints ./internal/failpoint
 	@GO='$(GO)' ./.ci/test -count=1 ./e2e
 
+.PHONY: faults
+faults: $(COLLECTOR) $(FAILING) ## the table of faults in docs/faults.md, at its full length: about half an hour
+	@FAULTS=full GO='$(GO)' ./.ci/test -count=1 -timeout 3h -run '^TestFault' ./e2e
+
 .PHONY: e2e
-e2e: $(COLLECTOR) ## the end-to-end tests alone, with their figures
+e2e: $(COLLECTOR) $(FAILING) ## the end-to-end tests alone, with their figures
 	@GO='$(GO)' ./.ci/test -count=1 ./e2e
 
 .PHONY: race

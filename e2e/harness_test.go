@@ -22,9 +22,14 @@ const patience = 40 * time.Second
 
 // binary returns the collector, or says loudly that it is missing; in continuous integration that is a failure.
 func binary(t testing.TB) string {
-	path := os.Getenv("OTELCOL_BIN")
+	return built(t, "OTELCOL_BIN", "otelcol-escalation")
+}
+
+// built returns the absolute path of what make has built, or what a variable names instead of it.
+func built(t testing.TB, variable, name string) string {
+	path := os.Getenv(variable)
 	if path == "" {
-		path = filepath.Join("..", "bin", "otelcol-escalation")
+		path = filepath.Join("..", "bin", name)
 	}
 	path, err := filepath.Abs(path)
 	require.NoError(t, err)
@@ -63,6 +68,8 @@ type collector struct {
 	cmd    *exec.Cmd
 	config string
 	health string
+	binary string   // "": the one for people
+	env    []string // beside the test's own
 	log    *syncBuffer
 	exited chan struct{}
 	err    error
@@ -113,29 +120,45 @@ func run(t testing.TB, config, health string) *collector {
 
 func (c *collector) start() {
 	c.t.Helper()
-	c.cmd = exec.Command(binary(c.t), "--config", c.config)
-	c.cmd.Stdout, c.cmd.Stderr = c.log, c.log
-	require.NoError(c.t, c.cmd.Start())
-	exited := make(chan struct{})
-	c.exited = exited
-	cmd := c.cmd
-	go func() {
-		c.err = cmd.Wait()
-		close(exited)
-	}()
+	exited := c.begin()
 	eventually(c.t, "the collector is ready", func() bool {
 		select {
 		case <-exited:
 			c.t.Fatalf("the collector ended: %v\n%s", c.err, tail(c.log.String(), 30))
 		default:
 		}
-		resp, err := http.Get("http://" + c.health)
-		if err != nil {
-			return false
-		}
-		_ = resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
+		return healthy(c.health)
 	})
+}
+
+// healthy asks the health check.
+func healthy(address string) bool {
+	resp, err := http.Get("http://" + address)
+	if err != nil {
+		return false
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
+// begin starts the process and does not wait for anything.
+func (c *collector) begin() (exited <-chan struct{}) {
+	c.t.Helper()
+	if c.binary == "" {
+		c.binary = binary(c.t)
+	}
+	c.cmd = exec.Command(c.binary, "--config", c.config)
+	c.cmd.Env = append(os.Environ(), c.env...)
+	c.cmd.Stdout, c.cmd.Stderr = c.log, c.log
+	require.NoError(c.t, c.cmd.Start())
+	ended := make(chan struct{})
+	c.exited = ended
+	cmd := c.cmd
+	go func() {
+		c.err = cmd.Wait()
+		close(ended)
+	}()
+	return ended
 }
 
 // kill is kill -9.

@@ -19,6 +19,8 @@ type settings struct {
 	rules                          string
 	scrape                         []string
 	tiers, owners                  string
+	// ledger is the configuration of alert_ledger; journal the exporter's key storage. Empty: the default, none.
+	ledger, journal string
 }
 
 func newSettings(t testing.TB) *settings {
@@ -44,19 +46,26 @@ func freePorts(t testing.TB, n int) []string {
 
 // whole is the configuration of one collector that does everything.
 func (s *settings) whole() string {
+	ledger, journal := s.ledger, ""
+	if ledger == "" {
+		ledger = fmt.Sprintf("{datasource: %q}", filepath.Join(s.dir, "alerts.db"))
+	}
+	if s.journal != "" {
+		journal = "storage: " + s.journal
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `
 extensions:
   health_check: {endpoint: %s}
   file_storage: {directory: %q, fsync: true}
-  alert_ledger: {datasource: %q}
+  alert_ledger: %s
 receivers:
   otlp: {protocols: {grpc: {endpoint: %s}, http: {endpoint: %s}}}
   calibration:
     ledger: alert_ledger
     http: {endpoint: %s}
     collection_interval: 1s
-`, s.health, s.dir, filepath.Join(s.dir, "alerts.db"), s.grpc, s.http, s.page)
+`, s.health, s.dir, ledger, s.grpc, s.http, s.page)
 	receivers := "[otlp]"
 	if len(s.scrape) > 0 {
 		receivers = "[otlp, prometheus]"
@@ -75,6 +84,7 @@ exporters:
   otlp_http/sink: {endpoint: %s, compression: none, sending_queue: {enabled: false}, retry_on_failure: {enabled: false}}
   escalation:
     ledger: alert_ledger
+    %s
     external_url: http://%s
     tiers: %s
     group_by: [owner, alertname]
@@ -92,7 +102,7 @@ service:
     metrics: {receivers: %s, processors: [threshold], exporters: [otlp_http/sink, escalation]}
     metrics/calibration: {receivers: [calibration], exporters: [otlp_http/sink]}
     logs: {receivers: [calibration], exporters: [otlp_http/sink]}
-`, s.rules, s.sink, s.page, s.tiers, s.owners, s.pager, s.pager, host(s.self), port(s.self), receivers)
+`, s.rules, s.sink, journal, s.page, s.tiers, s.owners, s.pager, s.pager, host(s.self), port(s.self), receivers)
 	return b.String()
 }
 

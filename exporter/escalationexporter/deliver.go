@@ -8,6 +8,7 @@ import (
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/escalate"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/failpoint"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/notify"
 )
@@ -59,10 +60,12 @@ func (x *escalation) deliver(ctx context.Context, destination, topic string) sen
 
 	began := time.Now()
 	sending, cancel := context.WithTimeout(ctx, sendTimeout)
+	failpoint.Reach(failpoint.BeforeSend)
 	err = x.sender.Send(sending, destination, p.message)
 	cancel()
 	took := time.Since(began)
 	if err == nil {
+		failpoint.Reach(failpoint.AfterSend)
 		x.obs.delivered(destination, outcomeAccepted, took)
 		x.accepted(ctx, p)
 		return sent{}

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/failpoint"
 )
 
 // What the storage holds: each transition under its number, as the metrics that it came in, and the two numbers
@@ -161,7 +162,10 @@ func (k *keeper) write(ctx context.Context) error {
 	ops = append(ops,
 		storage.SetOperation(keyOldest, binary.BigEndian.AppendUint64(nil, oldest)),
 		storage.SetOperation(keyNext, binary.BigEndian.AppendUint64(nil, next)))
-	if err := k.client.Batch(ctx, ops...); err != nil {
+	failpoint.Reach(failpoint.BeforeJournal)
+	err := k.client.Batch(ctx, ops...)
+	failpoint.Reach(failpoint.AfterJournal)
+	if err != nil {
 		return k.wrote(stored, deleted, kept, err)
 	}
 	return k.wrote(next, oldest, next, nil)

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/evaluate"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/failpoint"
 )
 
 const (
@@ -216,7 +217,9 @@ func (s *stateStore) write() {
 	asOf, err := json.Marshal(meta{AsOf: now.UTC()})
 	if err == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+		failpoint.Reach(failpoint.BeforeSnapshot)
 		err = s.client.Batch(ctx, append(ops, storage.SetOperation(metaKey, asOf))...)
+		failpoint.Reach(failpoint.AfterSnapshot)
 		cancel()
 	}
 	switch {

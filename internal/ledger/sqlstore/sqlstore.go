@@ -16,6 +16,7 @@ import (
 
 	"github.com/pressly/goose/v3"
 
+	"github.com/otelcol-escalation/otelcol-escalation/internal/failpoint"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
 )
 
@@ -154,9 +155,11 @@ func migrate(ctx context.Context, d dialect, db *sql.DB) error {
 	if newest := sources[len(sources)-1].Version; have > newest {
 		return fmt.Errorf("the database has schema version %d and this Collector knows versions up to %d: a newer Collector has written it; use that one, or another file", have, newest)
 	}
+	failpoint.Reach(failpoint.BeforeMigration)
 	if _, err := provider.Up(ctx); err != nil {
 		return fmt.Errorf("bring the schema up to date: %w", d.explain(err))
 	}
+	failpoint.Reach(failpoint.AfterMigration)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/otelcol-escalation/otelcol-escalation/internal/failpoint"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
 )
 
@@ -243,7 +244,9 @@ func (w *writer) commit() error {
 	if w.ledger.onCommit != nil {
 		committed = w.ledger.onCommit(w.writes)
 	}
+	failpoint.Reach(failpoint.BeforeCommit)
 	err := w.session.run("COMMIT")
+	failpoint.Reach(failpoint.AfterCommit)
 	if committed != nil {
 		committed(err)
 	}
