@@ -2,10 +2,12 @@ package e2e
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,16 +34,30 @@ func newSettings(t testing.TB) *settings {
 	}
 }
 
-// freePorts returns addresses that nobody listened on a moment ago.
+// taken are the ports that this run of the tests has given out.
+var taken sync.Map
+
+// freePorts returns addresses that nobody listened on a moment ago. They lie below the range from which outgoing
+// connections take theirs: one of those could hold the port of a collector that is down for a moment.
 func freePorts(t testing.TB, n int) []string {
 	var addresses []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		defer func() { _ = l.Close() }()
-		addresses = append(addresses, l.Addr().String())
+	for range 1000 {
+		if len(addresses) == n {
+			return addresses
+		}
+		address := fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(20_000))
+		if _, before := taken.LoadOrStore(address, true); before {
+			continue
+		}
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			continue
+		}
+		require.NoError(t, l.Close())
+		addresses = append(addresses, address)
 	}
-	return addresses
+	t.Fatal("no free ports")
+	return nil
 }
 
 // whole is the configuration of one collector that does everything.

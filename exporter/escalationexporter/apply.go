@@ -106,6 +106,9 @@ func (x *escalation) want(tx ledger.Tx, d *ledger.Delivery, due time.Time, done 
 		return err
 	}
 	if before != nil {
+		if x.abandoned(before) {
+			presume(before)
+		}
 		d.Sent, d.SentFiring, d.Attempts, d.LastError = before.Sent, before.SentFiring, before.Attempts, before.LastError
 		if owed := before.Wanted > before.Sent; owed && before.Kind == ledger.DeliverPage && d.Kind != ledger.DeliverEnd {
 			d.Kind = ledger.DeliverPage // a page that did not get through stays one

@@ -70,8 +70,9 @@ func (x *escalation) deliver(ctx context.Context, destination, topic string) sen
 		x.accepted(ctx, p)
 		return sent{}
 	}
-	if ctx.Err() != nil {
-		return sent{err: ctx.Err()} // shutting down: it stays owed
+	if ctx.Err() != nil { // shutting down: it stays owed, and may have arrived
+		_ = x.update(ctx, x.config.LedgerTimeout, func(tx ledger.Tx) error { return presumed(tx, p.delivery) })
+		return sent{err: ctx.Err()}
 	}
 	result := sent{err: err}
 	var failure *notify.SendError
@@ -180,6 +181,16 @@ func (x *escalation) accepted(ctx context.Context, p parcel) {
 	}
 }
 
+// presumed writes down that a message may have arrived.
+func presumed(tx ledger.Tx, sent ledger.Delivery) error {
+	d, err := tx.Delivery(sent.Topic, sent.Destination)
+	if err != nil {
+		return err
+	}
+	presume(d)
+	return tx.PutDelivery(d)
+}
+
 // settle writes down that a destination need not be told.
 func settle(tx ledger.Tx, topic, destination string, reflects int64) error {
 	d, err := tx.Delivery(topic, destination)
@@ -202,6 +213,9 @@ func (x *escalation) failed(ctx context.Context, p parcel, result sent) {
 		d, err := tx.Delivery(p.delivery.Topic, p.delivery.Destination)
 		if err != nil {
 			return err
+		}
+		if errors.Is(result.err, context.DeadlineExceeded) {
+			presume(d) // it did not answer in time, and may have taken it
 		}
 		d.Attempts++
 		d.LastError = result.err.Error()

@@ -59,6 +59,8 @@ type escalation struct {
 	// validFor is the longest `valid_for` seen, in nanoseconds.
 	validFor atomic.Int64
 	health   health
+	// former: what a former life had leased has not been taken back yet.
+	former bool
 
 	wake   chan struct{}
 	cancel context.CancelFunc
@@ -111,6 +113,9 @@ func (x *escalation) start(ctx context.Context, host component.Host) error {
 		cancel()
 		return fmt.Errorf("read the ledger: %w", err)
 	}
+	// Before anything new is taken: once it has been decided anew, nobody could tell what a former life may have sent.
+	write := func(fn func(ledger.Tx) error) error { return x.update(ctx, persistTimeout, fn) }
+	x.former = x.takeBack(ctx, true, write) != nil // a ledger that cannot be written now is no reason not to start
 	if err := x.recall(ctx, working); err != nil {
 		cancel()
 		return err

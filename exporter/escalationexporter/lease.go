@@ -15,7 +15,9 @@ type leased struct{ topic, destination string }
 
 // takeBack ends the leases of a former life of this exporter, and of an update whose answer was lost. Of a shared
 // ledger they may be somebody else's, and are left to run out.
-func (x *escalation) takeBack(ctx context.Context, write func(func(ledger.Tx) error) error) error {
+//
+// What a former life had leased may have been sent by it.
+func (x *escalation) takeBack(ctx context.Context, former bool, write func(func(ledger.Tx) error) error) error {
 	if x.shared {
 		return nil
 	}
@@ -31,23 +33,39 @@ func (x *escalation) takeBack(ctx context.Context, write func(func(ledger.Tx) er
 		return err
 	})
 	for part := range slices.Chunk(stranded, deliveriesPerUpdate) {
-		if err := write(func(tx ledger.Tx) error { return unlease(tx, part) }); err != nil {
+		if err := write(func(tx ledger.Tx) error { return unlease(tx, part, former) }); err != nil {
 			return err
 		}
 	}
 	return err
 }
 
+// presume enters that what a destination is owed may have arrived there, although nobody lived to write it down. It
+// stays owed; but should everything have ended before it is sent again, the destination is told of the end, without
+// which an incident would stay open there for ever. One too many, of something that the destination never heard of,
+// does no harm.
+func presume(d *ledger.Delivery) {
+	if d.Wanted > d.Sent {
+		d.Sent, d.Wanted = d.Wanted, d.Wanted+1
+	}
+}
+
+// abandoned reports whether a delivery of a shared ledger was leased by another exporter, which may have sent it.
+func (x *escalation) abandoned(d *ledger.Delivery) bool {
+	to := x.destinations[d.Destination]
+	return x.shared && to != nil && !d.LeasedUntil.IsZero() && !to.knows(d.Topic)
+}
+
 // release ends the leases of what could not be sent before the shutdown.
 func (x *escalation) release(ctx context.Context, left []leased) {
 	for part := range slices.Chunk(left, deliveriesPerUpdate) {
-		if err := x.update(ctx, x.config.LedgerTimeout, func(tx ledger.Tx) error { return unlease(tx, part) }); err != nil {
+		if err := x.update(ctx, x.config.LedgerTimeout, func(tx ledger.Tx) error { return unlease(tx, part, false) }); err != nil {
 			return
 		}
 	}
 }
 
-func unlease(tx ledger.Tx, part []leased) error {
+func unlease(tx ledger.Tx, part []leased, sent bool) error {
 	for _, l := range part {
 		d, err := tx.Delivery(l.topic, l.destination)
 		if errors.Is(err, ledger.ErrNotFound) {
@@ -57,6 +75,9 @@ func unlease(tx ledger.Tx, part []leased) error {
 			return err
 		}
 		d.LeasedUntil = time.Time{}
+		if sent {
+			presume(d)
+		}
 		if err := tx.PutDelivery(d); err != nil {
 			return err
 		}

@@ -39,7 +39,7 @@ func (x *escalation) rouse() {
 func (x *escalation) reconcile(ctx context.Context, groups []string) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	reclaim := true
+	reclaim := x.former
 	for ctx.Err() == nil {
 		changed := x.ledger.Changed()
 		wait, rest, err := x.pass(ctx, &groups, &reclaim)
@@ -82,10 +82,10 @@ func (x *escalation) pass(ctx context.Context, groups *[]string, reclaim *bool) 
 	}
 	if *reclaim || x.afterOutage() {
 		*reclaim = true
-		if err := x.takeBack(ctx, write); err != nil {
+		if err := x.takeBack(ctx, x.former, write); err != nil {
 			return 0, 0, err
 		}
-		*reclaim = false
+		*reclaim, x.former = false, false
 	}
 	more := false
 	if n := min(len(*groups), groupsPerUpdate); n > 0 {
@@ -182,6 +182,9 @@ func (x *escalation) claim(write func(func(ledger.Tx) error) error) error {
 				d.LastError = "the configuration has no such destination any more"
 				d.Sent = d.Wanted
 			} else {
+				if x.abandoned(d) {
+					presume(d)
+				}
 				d.LeasedUntil = tx.Now().Add(leaseFor)
 			}
 			if err := tx.PutDelivery(d); err != nil {

@@ -1,0 +1,120 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+)
+
+const floodRules = `
+groups:
+  - name: vllm
+    rules:
+      - alert: KVCacheNearlyFull
+        metric: kv
+        tiers: {critical: {above: 0.98}, high: {above: 0.9}}
+        owner: platform
+        annotations: {summary: "KV cache {{ $value | humanizePercentage }} full on {{ $labels.model_name }}"}
+`
+
+// gauges is one batch of many series; value says what each has.
+func gauges(metric string, first, n int, value func(i int) float64) pmetric.Metrics {
+	md := pmetric.NewMetrics()
+	rm := md.ResourceMetrics().AppendEmpty()
+	rm.Resource().Attributes().PutStr("service.name", "vllm")
+	m := rm.ScopeMetrics().AppendEmpty().Metrics().AppendEmpty()
+	m.SetName(metric)
+	points := m.SetEmptyGauge().DataPoints()
+	points.EnsureCapacity(n)
+	now := pcommon.NewTimestampFromTime(time.Now())
+	for i := range n {
+		p := points.AppendEmpty()
+		p.SetTimestamp(now)
+		p.SetDoubleValue(value(first + i))
+		p.Attributes().PutStr("model_name", fmt.Sprint("model-", first+i))
+	}
+	return md
+}
+
+// Ten thousand alerts at once, one in ten critical: how long until all are durable, and until the first critical page;
+// critical ones are told before any other.
+func TestFaultFloodOfAlerts(t *testing.T) {
+	alerts := length(2000, 10_000)
+	for _, groups := range []string{"[owner, alertname]", "[owner, alertname, model_name]"} {
+		s, people, _ := prepare(t, floodRules)
+		s.owners = `{platform: {steps: [{receivers: [oncall]}]}, unowned: {steps: [{receivers: [oncall]}]}}`
+		config := replace(s.whole(), "group_by: [owner, alertname]", "group_by: "+groups)
+		c := launch(t, s.dir, s.health, config)
+		md := gauges("kv", 0, alerts, func(i int) float64 {
+			if i%10 == 9 {
+				return 0.99
+			}
+			return 0.95
+		})
+		began := time.Now()
+		s.sendHTTP(t, md)
+		durable := time.Since(began)
+		assert.Zero(t, s.own(t, "otelcol_exporter_escalation_journal_size"), "what was accepted is in the ledger, not in the journal")
+		c.kill() // what was accepted is durable, or this shows that it is not
+		c.start()
+		assert.EqualValues(t, alerts, s.own(t, "otelcol_exporter_escalation_open_alerts"))
+		var told map[string]bool
+		eventually(t, "everybody is told of", func() bool {
+			told = people.paged("KVCacheNearlyFull")
+			return len(told) == alerts
+		})
+		var first, last time.Duration
+		critical, early := 0, 0
+		seen := map[string]bool{}
+		for _, p := range people.all() {
+			for _, a := range p.Alerts {
+				if id := a.Labels["alert_id"]; !seen[id] {
+					seen[id] = true
+					switch {
+					case a.Labels["severity"] == "critical":
+						if critical++; critical == 1 {
+							first = p.at.Sub(began)
+						}
+						last = p.at.Sub(began)
+					case critical < alerts/10:
+						early++
+					}
+				}
+			}
+		}
+		figures("fault flood of %d alerts by group_by %s: all durable after %.2f s (target 2), first critical page after %.2f s (target 1), the last critical one after %.2f s, killed in between; %d less urgent alerts were told of before it",
+			alerts, groups, durable.Seconds(), first.Seconds(), last.Seconds(), early)
+		c.stop()
+	}
+}
+
+// Restarted by kill -9 with 50,000 open alerts: seconds until it is ready.
+func TestFaultRestartWithManyAlerts(t *testing.T) {
+	alerts := length(5000, 50_000)
+	s, people, _ := prepare(t, floodRules)
+	s.owners = `{platform: {steps: [{receivers: [oncall]}]}, unowned: {steps: [{receivers: [oncall]}]}}`
+	s.tiers = `{critical: {window: 0s}, high: {window: 1h}, medium: {window: 1h}}`
+	c := launch(t, s.dir, s.health, replace(s.whole(), "group_by: [owner, alertname]", "group_by: [owner, alertname, model_name]"))
+	began := time.Now()
+	for first := 0; first < alerts; first += 2500 {
+		s.sendHTTP(t, gauges("kv", first, min(2500, alerts-first), func(int) float64 { return 0.95 }))
+	}
+	took := time.Since(began)
+	eventually(t, "all are in the ledger", func() bool {
+		return s.own(t, "otelcol_exporter_escalation_journal_size") == 0 && s.own(t, "otelcol_exporter_escalation_open_alerts") == float64(alerts)
+	})
+	c.kill()
+	began = time.Now()
+	c.start()
+	ready := time.Since(began)
+	require.EqualValues(t, alerts, s.own(t, "otelcol_exporter_escalation_open_alerts"))
+	s.sendHTTP(t, gauges("kv", alerts, 1, func(int) float64 { return 0.99 }))
+	eventually(t, "a new critical alert is paged", func() bool { return people.told("KVCacheNearlyFull", "firing") == 1 })
+	figures("fault restart with %d open alerts, each a group: ready after %.2f s (target 5), a new critical page %.2f s after the start (they came in within %.1f s)",
+		alerts, ready.Seconds(), time.Since(began).Seconds(), took.Seconds())
+}
