@@ -25,13 +25,6 @@ func length[T any](few, all T) T {
 	return few
 }
 
-// onlyFull skips what takes minutes. That is no lack of anything: `make test` is meant to be short.
-func onlyFull(t testing.TB) {
-	if !full() {
-		t.Skip("takes minutes: make faults")
-	}
-}
-
 // failing returns the collector with failpoints.
 func failing(t testing.TB) string {
 	return built(t, "OTELCOL_FAILPOINTS_BIN", "otelcol-escalation-failpoints")

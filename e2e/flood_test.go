@@ -99,7 +99,8 @@ func TestFaultRestartWithManyAlerts(t *testing.T) {
 	s, people, _ := prepare(t, floodRules)
 	s.owners = `{platform: {steps: [{receivers: [oncall]}]}, unowned: {steps: [{receivers: [oncall]}]}}`
 	s.tiers = `{critical: {window: 0s}, high: {window: 1h}, medium: {window: 1h}}`
-	c := launch(t, s.dir, s.health, replace(s.whole(), "group_by: [owner, alertname]", "group_by: [owner, alertname, model_name]"))
+	config := replace(s.whole(), "group_by: [owner, alertname]", "group_by: [owner, alertname, model_name]")
+	c := launch(t, s.dir, s.health, replace(config, "resend_interval: 2s", "limits: {series_per_rule: 100000}"))
 	began := time.Now()
 	for first := 0; first < alerts; first += 2500 {
 		s.sendHTTP(t, gauges("kv", first, min(2500, alerts-first), func(int) float64 { return 0.95 }))
