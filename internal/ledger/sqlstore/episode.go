@@ -1,7 +1,6 @@
 package sqlstore
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
@@ -63,11 +62,10 @@ func (t *tx) Episode(id string) (*ledger.Episode, error) {
 // LastEpisode goes by the evaluator's clock, which is strictly increasing per alert, where OpenedAt may fall back with
 // the system's clock.
 func (t *tx) LastEpisode(alertID string) (*ledger.Episode, error) {
-	e, err := one(t, t.scanEpisode, selectEpisode+"WHERE alert_id = ? AND ended_at = 0", alertID)
-	if !errors.Is(err, ledger.ErrNotFound) {
-		return e, err
-	}
-	return one(t, t.scanEpisode, selectEpisode+"WHERE alert_id = ? ORDER BY judged_at DESC, opened_at DESC LIMIT 1", alertID)
+	// In one statement: most alerts that are asked for are new ones, of which neither is there.
+	return one(t, t.scanEpisode, selectEpisode+"WHERE id = COALESCE("+
+		"(SELECT id FROM episodes WHERE alert_id = ? AND ended_at = 0), "+
+		"(SELECT id FROM episodes WHERE alert_id = ? ORDER BY judged_at DESC, opened_at DESC LIMIT 1))", alertID, alertID)
 }
 
 func (t *tx) GroupEpisodes(groupID string) ([]*ledger.Episode, error) {
