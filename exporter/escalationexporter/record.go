@@ -31,10 +31,13 @@ const settingValidFor = "escalation.valid_for"
 // that open and those whose tier rises. Everything else is decided by the reconciler, which is told by DueAt.
 func (x *escalation) record(tx ledger.Tx, transitions []alert.Alert) (*recording, error) {
 	r := &recording{}
-	b := &book{policy: x.policy, tx: tx, byKey: map[string]*touched{}, byID: map[string]*touched{}}
+	b := &book{policy: x.policy, tx: tx, byKey: map[string]*touched{}, byID: map[string]*touched{}, unput: map[string]*touched{}}
 	longest := time.Duration(x.validFor.Load())
 	for i := range transitions {
 		a := &transitions[i]
+		if err := b.settle(a.ID); err != nil {
+			return nil, err
+		}
 		kind, e, err := ledger.RecordIn(tx, a, b.join)
 		if err != nil {
 			return nil, err
@@ -87,6 +90,7 @@ type book struct {
 	tx     ledger.Tx
 	byKey  map[string]*touched
 	byID   map[string]*touched
+	unput  map[string]*touched // by alert id: the opened groups of new episodes, while they are not in the ledger
 	order  []*touched
 }
 
@@ -95,6 +99,7 @@ type touched struct {
 	group    *ledger.Group
 	episodes []*ledger.Episode // complete only where opened is set and stale is not
 	opened   bool              // by this transaction
+	put      bool              // opened, and in the ledger before it has been decided
 	stale    bool              // a deed may have changed it since
 	decide   bool
 }
@@ -107,9 +112,7 @@ func (b *book) join(e *ledger.Episode) error {
 		g, err := b.tx.OpenGroup(key)
 		switch {
 		case errors.Is(err, ledger.ErrNotFound):
-			t = &touched{group: b.policy.Open(e, b.tx.Now()), opened: true, decide: true}
-			// Put at once: a later transition of this transaction may touch it.
-			err = b.tx.PutGroup(t.group)
+			t, err = &touched{group: b.policy.Open(e, b.tx.Now()), opened: true, decide: true}, nil
 		case err == nil:
 			t = &touched{group: g}
 		}
@@ -125,7 +128,21 @@ func (b *book) join(e *ledger.Episode) error {
 	}
 	t.episodes = append(t.episodes, e)
 	e.GroupID = t.group.ID
+	if t.opened && !t.put {
+		b.unput[e.AlertID] = t
+	}
 	return nil
+}
+
+// settle puts the group of an episode of this transaction before a second transition of the same alert, whose deed may
+// want it. Otherwise the decision, which follows at once, is what puts it: half the writes of a flood's groups.
+func (b *book) settle(alertID string) error {
+	t := b.unput[alertID]
+	if t == nil || t.put {
+		return nil
+	}
+	t.put = true
+	return b.tx.PutGroup(t.group)
 }
 
 // joinOpen tells a group that stands in the ledger. Once it knows that something is owed it need not be told again.
