@@ -107,7 +107,9 @@ func (x *escalation) want(tx ledger.Tx, d *ledger.Delivery, due time.Time, done 
 	}
 	if before != nil {
 		if x.abandoned(before) {
-			presume(before)
+			if err := presume(tx, before); err != nil {
+				return err
+			}
 		}
 		d.Sent, d.SentFiring, d.Attempts, d.LastError = before.Sent, before.SentFiring, before.Attempts, before.LastError
 		if owed := before.Wanted > before.Sent; owed && before.Kind == ledger.DeliverPage && d.Kind != ledger.DeliverEnd {

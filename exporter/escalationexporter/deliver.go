@@ -187,7 +187,9 @@ func presumed(tx ledger.Tx, sent ledger.Delivery) error {
 	if err != nil {
 		return err
 	}
-	presume(d)
+	if err := presume(tx, d); err != nil {
+		return err
+	}
 	return tx.PutDelivery(d)
 }
 
@@ -215,7 +217,9 @@ func (x *escalation) failed(ctx context.Context, p parcel, result sent) {
 			return err
 		}
 		if errors.Is(result.err, context.DeadlineExceeded) {
-			presume(d) // it did not answer in time, and may have taken it
+			if err := presume(tx, d); err != nil { // it did not answer in time, and may have taken it
+				return err
+			}
 		}
 		d.Attempts++
 		d.LastError = result.err.Error()

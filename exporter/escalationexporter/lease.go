@@ -43,11 +43,24 @@ func (x *escalation) takeBack(ctx context.Context, former bool, write func(func(
 // presume enters that what a destination is owed may have arrived there, although nobody lived to write it down. It
 // stays owed; but should everything have ended before it is sent again, the destination is told of the end, without
 // which an incident would stay open there for ever. One too many, of something that the destination never heard of,
-// does no harm.
-func presume(d *ledger.Delivery) {
-	if d.Wanted > d.Sent {
-		d.Sent, d.Wanted = d.Wanted, d.Wanted+1
+// does no harm. What it has accepted before stays what it was told last: from there on everything is told anew.
+func presume(tx ledger.Tx, d *ledger.Delivery) error {
+	if d.Sent > 0 || d.Wanted == 0 {
+		return nil
 	}
+	told := d.Wanted
+	if d.Kind == ledger.DeliverEnd { // the end itself is still owed: what may have arrived is the page before it
+		g, err := tx.Group(d.Topic)
+		if errors.Is(err, ledger.ErrNotFound) || err == nil && g.PagedAt.IsZero() {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		told = g.PagedAt.UnixNano()
+	}
+	d.Sent, d.Wanted = told, max(d.Wanted, told+1)
+	return nil
 }
 
 // abandoned reports whether a delivery of a shared ledger was leased by another exporter, which may have sent it.
@@ -76,7 +89,9 @@ func unlease(tx ledger.Tx, part []leased, sent bool) error {
 		}
 		d.LeasedUntil = time.Time{}
 		if sent {
-			presume(d)
+			if err := presume(tx, d); err != nil {
+				return err
+			}
 		}
 		if err := tx.PutDelivery(d); err != nil {
 			return err

@@ -103,3 +103,25 @@ func (p *people) sentTo(destination string) (sent []message) {
 	}
 	return sent
 }
+
+// Killed when the end was ordered and the page's acceptance not yet written down: the end is told.
+func TestKilledBeforeTheEndWasSent(t *testing.T) {
+	play(t, func(t *testing.T, r *rig) {
+		r.people.answers("oncall/webhook[0]", func(ctx context.Context, _ notify.Message) error {
+			<-ctx.Done() // taken, and never acknowledged
+			return ctx.Err()
+		})
+		r.fires("a", alert.Critical)
+		r.after(time.Second)
+		r.recovers("a")
+		r.after(time.Second)
+		r.kill()
+		r.people.take()
+		r.people.answers("oncall/webhook[0]", nil)
+		r.begin()
+		r.after(time.Minute)
+		sent := r.people.sentTo("oncall/webhook[0]")
+		require.Len(t, sent, 1)
+		require.Contains(t, sent[0].describe(r.start), "a critical resolved")
+	})
+}

@@ -183,7 +183,9 @@ func (x *escalation) claim(write func(func(ledger.Tx) error) error) error {
 				d.Sent = d.Wanted
 			} else {
 				if x.abandoned(d) {
-					presume(d)
+					if err := presume(tx, d); err != nil {
+						return err
+					}
 				}
 				d.LeasedUntil = tx.Now().Add(leaseFor)
 			}
