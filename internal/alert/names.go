@@ -16,6 +16,8 @@ const (
 	MetricFalsePositiveRatio = "alert.false_positive.ratio"
 	MetricFalsePositiveLower = "alert.false_positive.lower"
 	MetricFalsePositiveUpper = "alert.false_positive.upper"
+	MetricPrecision          = "alert.precision"
+	MetricVerdictCoverage    = "alert.verdict.coverage"
 	MetricTimeToNotify       = "alert.time_to_notify"
 	MetricTimeToAcknowledge  = "alert.time_to_acknowledge"
 	MetricTimeToResolve      = "alert.time_to_resolve"

@@ -61,6 +61,12 @@ func TestFalsePositives(t *testing.T) {
 	assert.Equal(t, 0.25, p.Ratio)
 	assert.Equal(t, int64(4), p.N)
 
+	p, ok = Precision(map[ledger.Verdict]int64{ledger.TruePositive: 3, ledger.FalsePositive: 1, ledger.Expected: 90})
+	require.True(t, ok)
+	assert.Equal(t, 0.75, p.Ratio)
+	_, ok = Precision(nil)
+	assert.False(t, ok)
+
 	_, ok = FalsePositives(map[ledger.Verdict]int64{ledger.Expected: 5})
 	assert.False(t, ok, "expected says nothing about the threshold")
 	_, ok = FalsePositives(nil)

@@ -12,6 +12,11 @@ func FalsePositives(verdicts map[ledger.Verdict]int64) (p Proportion, ok bool) {
 	return NewProportion(verdicts[ledger.FalsePositive], verdicts[ledger.FalsePositive]+verdicts[ledger.TruePositive])
 }
 
+// Precision is the other share: of real ones, among the same episodes.
+func Precision(verdicts map[ledger.Verdict]int64) (p Proportion, ok bool) {
+	return NewProportion(verdicts[ledger.TruePositive], verdicts[ledger.FalsePositive]+verdicts[ledger.TruePositive])
+}
+
 // Local is the one person that all callers are who did not authenticate: who can reach the loopback interface can give
 // any name.
 const Local = "local"

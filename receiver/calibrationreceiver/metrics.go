@@ -40,7 +40,15 @@ func (s *snapshot) metrics() pmetric.Metrics {
 	ratio := b.gauge(alert.MetricFalsePositiveRatio, "1", "False alarms among the episodes that people judged to be real or false.")
 	lower := b.gauge(alert.MetricFalsePositiveLower, "1", "Lower bound of the 95 % Wilson score interval of alert.false_positive.ratio.")
 	upper := b.gauge(alert.MetricFalsePositiveUpper, "1", "Upper bound of the 95 % Wilson score interval of alert.false_positive.ratio.")
+	precision := b.gauge(alert.MetricPrecision, "1", "Real ones among the episodes that people judged to be real or false.")
+	coverage := b.gauge(alert.MetricVerdictCoverage, "1", "Episodes with a verdict among those that people were paged for: how much the ratios rest on.")
 	for _, t := range s.recent {
+		if p, ok := calibrate.NewProportion(t.NotifiedJudged, t.Notified); ok {
+			coverage(tallyKey(t)).SetDoubleValue(p.Ratio)
+		}
+		if p, ok := calibrate.Precision(t.Verdicts); ok {
+			precision(tallyKey(t)).SetDoubleValue(p.Ratio)
+		}
 		if p, ok := calibrate.FalsePositives(t.Verdicts); ok {
 			ratio(tallyKey(t)).SetDoubleValue(p.Ratio)
 			lower(tallyKey(t)).SetDoubleValue(p.Lower)
