@@ -116,10 +116,19 @@ func (e *Evaluator) ending(a *alertState, reason alert.Reason, now time.Time) *a
 
 // unsure reports whether the recovery of an alert's last series must not be said yet: after a start without stored state
 // an alert that only was pending here may have been firing before, and holds until its value is past `clear` (see
-// announcer). What is absent has no value that could come there.
+// announcer). That its data stopped says nothing at all; that a query does not hold it any more is a recovery, and it has
+// no value that could come past anything.
 func (e *Evaluator) unsure(a *alertState, l *live, reason alert.Reason, now time.Time) bool {
-	return a.state == alert.Pending && reason == alert.ReasonRecovered && !l.absent &&
-		e.announce.active(e.elapsed(now)) && !l.rule.clear.contains(l.series().value)
+	if a.state != alert.Pending || !e.announce.active(e.elapsed(now)) {
+		return false
+	}
+	switch reason {
+	case alert.ReasonSeriesGone:
+		return true
+	case alert.ReasonRecovered:
+		return !l.absent && !l.rule.clear.contains(l.series().value)
+	}
+	return false
 }
 
 // attach finds or makes the alert of a series that became pending or firing.
