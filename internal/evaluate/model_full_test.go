@@ -246,7 +246,7 @@ func TestWholeSeries(t *testing.T) {
 					require.Equal(rt, alert.ReasonRecovered, a.Reason, "%s: nothing is known to have recovered", what)
 					heard[a.State] = a
 				}
-				said, repeated = nil, nil
+				repeated = nil
 			case next == now:
 				require.Empty(rt, said, "%s: nothing has changed", what)
 			default:
