@@ -68,7 +68,7 @@ fuzz: ## every fuzz test for FUZZTIME (10s)
 	@set -e; for file in $$(grep -rl --include='*_test.go' '^func Fuzz' $$(ls -d cmd exporter extension internal processor receiver)); do \
 		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$file); do \
 			echo "fuzz $$name in $$(dirname $$file)"; \
-			$(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x ./$$(dirname $$file); \
+			GO='$(GO)' ./.ci/fuzz $$name $(FUZZTIME) ./$$(dirname $$file); \
 		done; \
 	done
 
