@@ -39,7 +39,7 @@ func ledgerExtension(t *testing.T) extension.Extension {
 	t.Helper()
 	factory := alertledgerextension.NewFactory()
 	config := factory.CreateDefaultConfig().(*alertledgerextension.Config)
-	config.DataSource = filepath.Join(t.TempDir(), "alerts.db")
+	config.DataSource = alertledgerextension.DataSource(filepath.Join(t.TempDir(), "alerts.db"))
 	x, err := factory.Create(t.Context(), extensiontest.NewNopSettings(factory.Type()), config)
 	require.NoError(t, err)
 	return x

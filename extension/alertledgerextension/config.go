@@ -3,6 +3,8 @@ package alertledgerextension
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -14,10 +16,10 @@ import (
 
 // Config says which database holds the ledger, and for how long it remembers.
 type Config struct {
-	// Driver is the kind of database: sqlite.
+	// Driver is the kind of database: sqlite or postgres.
 	Driver string `mapstructure:"driver"`
-	// DataSource is the database's file. Its directory must exist.
-	DataSource string `mapstructure:"datasource"`
+	// DataSource is the database's file, whose directory must exist, or a connection string.
+	DataSource DataSource `mapstructure:"datasource"`
 	// Retention is how long an episode is kept after its end, in Prometheus' notation (90d, 12w, 1y); 0s keeps all.
 	Retention model.Duration `mapstructure:"retention"`
 
@@ -43,10 +45,8 @@ func createDefaultConfig() component.Config {
 // Validate checks the configuration without touching the disk.
 func (c *Config) Validate() error {
 	var errs []error
-	if c.Driver == "postgres" {
-		errs = append(errs, fmt.Errorf("driver: postgres is not supported yet: use %s", sqlstore.SQLite))
-	} else if c.Driver != string(sqlstore.SQLite) {
-		errs = append(errs, fmt.Errorf("driver: must be %s (got %q)", sqlstore.SQLite, c.Driver))
+	if d := sqlstore.Driver(c.Driver); d != sqlstore.SQLite && d != sqlstore.Postgres {
+		errs = append(errs, fmt.Errorf("driver: must be %s or %s (got %q)", sqlstore.SQLite, sqlstore.Postgres, c.Driver))
 	} else if err := c.options().Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("datasource: %w", err))
 	}
@@ -58,5 +58,24 @@ func (c *Config) Validate() error {
 }
 
 func (c *Config) options() sqlstore.Options {
-	return sqlstore.Options{Driver: sqlstore.Driver(c.Driver), DataSource: c.DataSource}
+	return sqlstore.Options{Driver: sqlstore.Driver(c.Driver), DataSource: string(c.DataSource)}
 }
+
+// DataSource is a path or a connection string. A connection string may hold a password, and is never shown.
+type DataSource string
+
+const hidden = "[REDACTED]"
+
+// String hides a connection string.
+func (d DataSource) String() string {
+	if strings.Contains(string(d), "://") || strings.Contains(string(d), "=") {
+		return hidden
+	}
+	return string(d)
+}
+
+// GoString is what %#v prints.
+func (d DataSource) GoString() string { return strconv.Quote(d.String()) }
+
+// MarshalText is what is shown of the configuration.
+func (d DataSource) MarshalText() ([]byte, error) { return []byte(d.String()), nil }

@@ -66,7 +66,7 @@ func newFixture(t *testing.T, change func(*Config)) *fixture {
 	}
 	t.Cleanup(func() { require.NoError(t, f.tel.Shutdown(context.Background())) })
 	cfg := createDefaultConfig().(*Config)
-	cfg.DataSource = f.path
+	cfg.DataSource = DataSource(f.path)
 	if change != nil {
 		change(cfg)
 	}
@@ -119,7 +119,9 @@ func TestStartContext(t *testing.T) {
 }
 
 func TestStartFails(t *testing.T) {
-	f := newFixture(t, func(cfg *Config) { cfg.DataSource = filepath.Join(cfg.DataSource, "no", "directory.db") })
+	f := newFixture(t, func(cfg *Config) {
+		cfg.DataSource = DataSource(filepath.Join(string(cfg.DataSource), "no", "directory.db"))
+	})
 	assert.ErrorContains(t, f.Start(context.Background(), f.host), "the directory does not exist: make it")
 	assert.Nil(t, f.Ledger())
 	require.NoError(t, f.Shutdown(context.Background()))

@@ -1,6 +1,8 @@
 package alert
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"math"
 	"strings"
 	"time"
@@ -189,15 +191,15 @@ func Decode(point pmetric.NumberDataPoint) (Alert, Problem) {
 	for name, value := range point.Attributes().All() {
 		switch name {
 		case AttrID:
-			a.ID = value.AsString()
+			a.ID = bounded(value.AsString())
 		case AttrGroup:
-			a.Group = value.AsString()
+			a.Group = bounded(value.AsString())
 		case AttrRule:
-			a.Rule = value.AsString()
+			a.Rule = bounded(value.AsString())
 		case AttrSeverity:
 			severity = value.AsString()
 		case AttrOwner:
-			a.Owner = value.AsString()
+			a.Owner = bounded(value.AsString())
 		default:
 			a.Labels[name] = value.AsString()
 		}
@@ -221,6 +223,19 @@ func Decode(point pmetric.NumberDataPoint) (Alert, Problem) {
 		decodeExemplar(point.Exemplars().At(0), &a)
 	}
 	return a, ""
+}
+
+// longestName is how long a name may be by which alerts are looked up: databases limit what can stand in an index.
+const longestName = 512
+
+// bounded cuts a name that is too long, and makes it unique by a hash of all of it.
+func bounded(name string) string {
+	if len(name) <= longestName {
+		return name
+	}
+	hash := sha256.Sum256([]byte(name))
+	tail := "…" + hex.EncodeToString(hash[:16])
+	return strings.ToValidUTF8(name[:longestName-len(tail)], "") + tail
 }
 
 func decodeExemplar(ex pmetric.Exemplar, a *Alert) {
@@ -259,7 +274,7 @@ func decodeExemplar(ex pmetric.Exemplar, a *Alert) {
 		case AttrReason:
 			a.Reason = Reason(value.AsString())
 		case AttrSourceMetric:
-			a.SourceMetric = value.AsString()
+			a.SourceMetric = bounded(value.AsString())
 		case AttrSourceUnit:
 			a.SourceUnit = value.AsString()
 		case AttrResponse:

@@ -126,6 +126,11 @@ func dueGroups(t *testing.T, f *fixture) {
 			return err
 		})
 	}
+	f.view(func(tx ledger.Tx) {
+		due, err := tx.DueGroups(100)
+		require.NoError(t, err)
+		assert.Len(t, due, len(want), "what is due can be looked at")
+	})
 	assert.Equal(t, at(-20), next())
 }
 
@@ -191,6 +196,11 @@ func dueDeliveries(t *testing.T, f *fixture) {
 			return err
 		})
 	}
+	f.view(func(tx ledger.Tx) {
+		due, err := tx.DueDeliveries(100)
+		require.NoError(t, err)
+		assert.Len(t, due, len(want), "what is due can be looked at")
+	})
 	put(ledger.Delivery{Topic: "at once", Tier: alert.Low, Wanted: 1})
 	assert.Equal(t, f.now, next(), "without a time it is due now")
 }

@@ -48,7 +48,7 @@ func (t *tx) DueDeliveries(limit int) ([]*ledger.Delivery, error) {
 			break
 		}
 		some, err := list(t, scanDelivery, selectDelivery+
-			"WHERE tier = ? AND ready_at <= ? ORDER BY ready_at, topic, destination LIMIT ?"+t.ledger.dialect.claim(),
+			"WHERE tier = ? AND ready_at <= ? ORDER BY ready_at, topic, destination LIMIT ?"+t.claim(),
 			int64(tier), nanos(t.now), limit-len(due))
 		if err != nil {
 			return nil, err

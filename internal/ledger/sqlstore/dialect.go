@@ -17,9 +17,23 @@ type dialect interface {
 	open(ctx context.Context, dataSource string) (write, read *sql.DB, err error)
 	// migrations are the schema's versions, and goose's name of the database.
 	migrations() (goose.Dialect, fs.FS)
-	// begin starts a transaction that sees one state; beginWrite one that no other writer can overtake.
+	// exclusively runs what changes the schema while no other process does.
+	exclusively(ctx context.Context, db *sql.DB, fn func() error) error
+	// begin starts a reader's transaction, which sees one state.
 	begin() string
-	beginWrite() string
+	// beginWrite starts a writer's. A firm one cannot be overtaken by another writer. clock, where there is one, is what to
+	// ask next: the time in microseconds since 1970 that the transaction goes by.
+	beginWrite(firm bool) (begin, clock string)
+	// clock asks a shared database for its time; "" for one that goes by its callers' clocks.
+	clock() string
+	// notify tells others of a commit, within its transaction, and listen hears of theirs until close.
+	notify() string
+	listen(ctx context.Context, changed func()) error
+	// poisoned says that a failed statement spoils the transaction, though it has changed nothing.
+	poisoned() bool
+	// storable makes text one that the database can hold, and restored reads a row back as it was given.
+	storable(text string) string
+	restored(r row) row
 	// placeholders turns ? into the database's own form.
 	placeholders(query string) string
 	// claim ends a SELECT whose rows no other transaction may claim.

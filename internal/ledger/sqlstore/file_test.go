@@ -55,7 +55,7 @@ func TestRefusedFiles(t *testing.T) {
 		driver     sqlstore.Driver
 		path, want string
 	}{
-		"another driver":       {"postgres", "postgres://u:secret@h/db", `driver "postgres" is not supported yet: use "sqlite"`},
+		"another driver":       {"mysql", "mysql://u:secret@h/db", `driver "mysql" is not known: use "sqlite" or "postgres"`},
 		"nothing":              {"sqlite", "", "must be the path of a file"},
 		"memory":               {"sqlite", ":memory:", "must be the path of a file"},
 		"options":              {"sqlite", "file:x.db?mode=memory", "must be the path of a file"},

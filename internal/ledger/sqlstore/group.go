@@ -53,7 +53,7 @@ func (t *tx) DueGroups(limit int) ([]*ledger.Group, error) {
 			break
 		}
 		some, err := list(t, scanGroup, selectGroup+
-			"WHERE tier = ? AND due_at > 0 AND due_at <= ? ORDER BY due_at, id LIMIT ?"+t.ledger.dialect.claim(),
+			"WHERE tier = ? AND due_at > 0 AND due_at <= ? ORDER BY due_at, id LIMIT ?"+t.claim(),
 			int64(tier), nanos(t.now), limit-len(due))
 		if err != nil {
 			return nil, err

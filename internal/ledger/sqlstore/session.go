@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
+	"time"
 )
 
 // session is one connection with its prepared statements. It is used by one goroutine at a time.
@@ -61,8 +62,28 @@ func (s *session) exec(ctx context.Context, query string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	_, err = statement.ExecContext(ctx, args...)
+	_, err = statement.ExecContext(ctx, s.arguments(args)...)
 	return err
+}
+
+// time asks for a number of microseconds since 1970.
+func (s *session) time(ctx context.Context, query string) (time.Time, error) {
+	statement, err := s.prepared(query)
+	if err != nil {
+		return time.Time{}, err
+	}
+	micros, err := scanInt(statement.QueryRowContext(ctx))
+	return time.UnixMicro(micros).UTC(), err
+}
+
+// arguments makes text one that the database can hold.
+func (s *session) arguments(args []any) []any {
+	for i, arg := range args {
+		if text, ok := arg.(string); ok {
+			args[i] = s.dialect.storable(text)
+		}
+	}
+	return args
 }
 
 // run executes a command that controls the transaction, always to its end.

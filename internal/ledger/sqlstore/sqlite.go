@@ -158,8 +158,26 @@ func (d *sqliteDB) migrations() (goose.Dialect, fs.FS) {
 	return goose.DialectSQLite3, sub
 }
 
-func (d *sqliteDB) begin() string                    { return "BEGIN" }
-func (d *sqliteDB) beginWrite() string               { return "BEGIN IMMEDIATE" }
+func (d *sqliteDB) exclusively(_ context.Context, _ *sql.DB, fn func() error) error { return fn() }
+
+func (d *sqliteDB) begin() string { return "BEGIN" }
+
+// beginWrite locks nothing before something is written, so that nothing has to be synced where nothing is; a firm one takes
+// the write lock at once.
+func (d *sqliteDB) beginWrite(firm bool) (begin, clock string) {
+	if firm {
+		return "BEGIN IMMEDIATE", ""
+	}
+	return "BEGIN", ""
+}
+
+func (d *sqliteDB) clock() string                        { return "" }
+func (d *sqliteDB) notify() string                       { return "" }
+func (d *sqliteDB) poisoned() bool                       { return false }
+func (d *sqliteDB) storable(text string) string          { return text }
+func (d *sqliteDB) restored(r row) row                   { return r }
+func (d *sqliteDB) listen(context.Context, func()) error { return nil }
+
 func (d *sqliteDB) placeholders(query string) string { return query }
 func (d *sqliteDB) claim() string                    { return "" } // there is one writer
 func (d *sqliteDB) close() error                     { return nil }

@@ -1,5 +1,5 @@
-// Package sqlstore keeps the ledger in a SQL database: an embedded SQLite file now, a shared server behind the same
-// dialect seam later.
+// Package sqlstore keeps the ledger in a SQL database: an embedded SQLite file, or a database on a
+// PostgreSQL server.
 //
 // All writes go through one goroutine and one connection. What waits while a commit is on its way to the disk shares
 // the next one, so that the number of commits follows the disk's speed and not the number of callers.
@@ -23,14 +23,20 @@ import (
 // Driver names a kind of database.
 type Driver string
 
-// SQLite is the embedded database, the only one so far.
-const SQLite Driver = "sqlite"
+// The databases.
+const (
+	SQLite   Driver = "sqlite"   // a file
+	Postgres Driver = "postgres" // a database on a server
+)
 
 // Options says which database, and who is told about its work.
 type Options struct {
 	Driver Driver
-	// DataSource is a file's path.
+	// DataSource is a file's path, or a connection string.
 	DataSource string
+	// ServerClock has the clock of a server decide what is due, not the callers'. Until several Collectors share a ledger
+	// there is one caller, whose clock is as good.
+	ServerClock bool
 	// OnCommit, where set, is called before each commit with the number of updates that it carries; what it returns
 	// is called with the commit's error. Both run on the writer's goroutine and must be quick.
 	OnCommit func(updates int) func(error)
@@ -54,6 +60,8 @@ type Ledger struct {
 	write    *sql.DB
 	read     *sql.DB
 	onCommit func(int) func(error)
+	// clocked says that the database's clock decides.
+	clocked bool
 
 	requests chan *request
 	probes   chan *request // each served alone
@@ -98,6 +106,7 @@ func Open(ctx context.Context, now time.Time, opts Options) (*Ledger, error) {
 		write:    write,
 		read:     read,
 		onCommit: opts.OnCommit,
+		clocked:  d.clock() != "" && opts.ServerClock,
 		requests: make(chan *request, maxGroup),
 		probes:   make(chan *request),
 		quit:     make(chan struct{}),
@@ -113,15 +122,18 @@ func Open(ctx context.Context, now time.Time, opts Options) (*Ledger, error) {
 }
 
 func dialectOf(driver Driver) (dialect, error) {
-	if driver != SQLite {
-		return nil, fmt.Errorf("driver %q is not supported yet: use %q", driver, SQLite)
+	switch driver {
+	case SQLite:
+		return &sqliteDB{}, nil
+	case Postgres:
+		return &postgresDB{}, nil
 	}
-	return &sqliteDB{}, nil
+	return nil, fmt.Errorf("driver %q is not known: use %q or %q", driver, SQLite, Postgres)
 }
 
 // prepare leaves the writer running, or nothing.
 func (l *Ledger) prepare(ctx context.Context, now time.Time) error {
-	if err := migrate(ctx, l.dialect, l.write); err != nil {
+	if err := l.dialect.exclusively(ctx, l.write, func() error { return migrate(ctx, l.dialect, l.write) }); err != nil {
 		return err
 	}
 	s, err := newSession(ctx, l.write, l.dialect)
@@ -137,6 +149,9 @@ func (l *Ledger) prepare(ctx context.Context, now time.Time) error {
 		return errors.Join(l.dialect.explain(err), s.close())
 	}
 	l.observed.reset(open)
+	if err := l.dialect.listen(ctx, l.announce); err != nil {
+		return errors.Join(err, s.close())
+	}
 	go l.writeAll(s)
 	return nil
 }
@@ -169,6 +184,7 @@ func (l *Ledger) Close() error {
 	l.closing.Do(func() {
 		close(l.quit)
 		<-l.stopped
+		l.closeErr = l.dialect.close() // what listens still announces
 		// Take every slot, so that no reader is at work.
 		for range readers {
 			l.slots <- struct{}{}
@@ -177,7 +193,7 @@ func (l *Ledger) Close() error {
 		for s := range l.sessions {
 			l.closeErr = errors.Join(l.closeErr, s.close())
 		}
-		l.closeErr = errors.Join(l.closeErr, l.read.Close(), l.write.Close(), l.dialect.close())
+		l.closeErr = errors.Join(l.closeErr, l.read.Close(), l.write.Close())
 	})
 	return l.closeErr
 }

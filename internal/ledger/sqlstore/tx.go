@@ -34,8 +34,16 @@ var (
 	errReadOnly = errors.New("the transaction is read-only: write in Update")
 )
 
-// Now is the caller's clock.
+// Now is the caller's clock, or a shared database's own.
 func (t *tx) Now() time.Time { return t.now }
+
+// claim ends a SELECT of what is due: who only reads claims nothing.
+func (t *tx) claim() string {
+	if !t.writable {
+		return ""
+	}
+	return t.ledger.dialect.claim()
+}
 
 func (t *tx) usable() error {
 	if t.over {
@@ -72,7 +80,7 @@ func (t *tx) insert(query string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, t.fail(err)
 	}
-	id, err := scanInt(statement.QueryRowContext(t.ctx, args...))
+	id, err := scanInt(statement.QueryRowContext(t.ctx, t.session.arguments(args)...))
 	return id, t.refused(err)
 }
 
@@ -111,14 +119,14 @@ func list[T any](t *tx, scan func(row) (T, error), query string, args ...any) ([
 	if err != nil {
 		return nil, t.fail(err)
 	}
-	rows, err := statement.QueryContext(t.ctx, args...)
+	rows, err := statement.QueryContext(t.ctx, t.session.arguments(args)...)
 	if err != nil {
 		return nil, t.fail(err)
 	}
 	defer rows.Close()
 	var all []T
 	for rows.Next() {
-		v, err := scan(rows)
+		v, err := scan(t.session.dialect.restored(rows))
 		if err != nil {
 			return nil, t.fail(err)
 		}
@@ -137,7 +145,7 @@ func one[T any](t *tx, scan func(row) (T, error), query string, args ...any) (T,
 	if err != nil {
 		return none, t.fail(err)
 	}
-	v, err := scan(statement.QueryRowContext(t.ctx, args...))
+	v, err := scan(t.session.dialect.restored(statement.QueryRowContext(t.ctx, t.session.arguments(args)...)))
 	if errors.Is(err, sql.ErrNoRows) {
 		return none, ledger.ErrNotFound
 	}

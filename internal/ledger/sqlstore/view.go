@@ -38,6 +38,11 @@ func (l *Ledger) View(ctx context.Context, now time.Time, fn func(ledger.Tx) err
 		return l.dialect.explain(err)
 	}
 	t := &tx{ctx: ctx, caller: ctx, now: now.UTC().Round(0), session: s, ledger: l}
+	if l.clocked {
+		if t.now, err = s.time(ctx, l.dialect.clock()); err != nil {
+			return l.dialect.explain(err)
+		}
+	}
 	return l.dialect.explain(contained(t, func(t *tx) error { return fn(t) }))
 }
 

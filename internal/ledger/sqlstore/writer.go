@@ -115,8 +115,9 @@ type writer struct {
 	session *session // nil after it broke, until the next group
 	group   []member
 	effects effects
-	writes  int  // members of this group that wrote
-	firm    bool // the transaction holds the write lock from its start
+	writes  int       // members of this group that wrote
+	firm    bool      // the transaction holds the write lock from its start
+	now     time.Time // the database's clock at the transaction's begin, where it has one
 }
 
 // member is a request as part of a group. One that has failed takes no part any more.
@@ -174,10 +175,21 @@ func (w *writer) begin(firm bool) error {
 		w.session = s
 	}
 	w.effects, w.writes, w.firm = nil, 0, firm
-	if firm {
-		return w.session.run(w.ledger.dialect.beginWrite())
+	begin, clock := w.ledger.dialect.beginWrite(firm)
+	if err := w.session.run(begin); err != nil || clock == "" {
+		return err
 	}
-	return w.session.run(w.ledger.dialect.begin())
+	now, err := w.session.time(context.Background(), clock)
+	w.now = now
+	return err
+}
+
+// clock is what a member goes by: the database's where it has one that counts.
+func (w *writer) clock(m *member) time.Time {
+	if w.ledger.clocked {
+		return w.now
+	}
+	return m.request.now
 }
 
 // restart undoes everything that the group has done.
@@ -192,7 +204,7 @@ func (w *writer) restart(firm bool) error {
 // member's.
 func (w *writer) run(i int) (again bool, err error) {
 	m := &w.group[i]
-	t := &tx{ctx: context.Background(), caller: m.ctx, now: m.now, session: w.session, ledger: w.ledger, writable: true}
+	t := &tx{ctx: context.Background(), caller: m.ctx, now: w.clock(m), session: w.session, ledger: w.ledger, writable: true}
 	failed := w.hand(m.request, t)
 	cause := failed // what the database said decides, however the function put it
 	if t.failed != nil {
@@ -213,7 +225,7 @@ func (w *writer) run(i int) (again bool, err error) {
 		return false, cause // the next one would only find the same, perhaps after the same wait
 	}
 	m.err = w.ledger.dialect.explain(failed)
-	if !t.wrote {
+	if !t.wrote && (t.failed == nil || !w.ledger.dialect.poisoned()) {
 		return false, nil
 	}
 	again = w.writes > 0 // else there is nothing to be done again
@@ -244,8 +256,14 @@ func (w *writer) commit() error {
 	if w.ledger.onCommit != nil {
 		committed = w.ledger.onCommit(w.writes)
 	}
+	var err error
+	if notify := w.ledger.dialect.notify(); notify != "" {
+		err = w.session.run(notify)
+	}
 	failpoint.Reach(failpoint.BeforeCommit)
-	err := w.session.run("COMMIT")
+	if err == nil {
+		err = w.session.run("COMMIT")
+	}
 	failpoint.Reach(failpoint.AfterCommit)
 	if committed != nil {
 		committed(err)
