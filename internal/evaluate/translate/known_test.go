@@ -147,10 +147,15 @@ func TestKnownLabelsAreShared(t *testing.T) {
 			t.Fail()
 		}
 	}))
-	md := gauges("x", integer(3))
+	points := make([]func(pmetric.NumberDataPoint), 1000)
+	for i := range points {
+		points[i] = func(p pmetric.NumberDataPoint) { p.SetIntValue(3); p.Attributes().PutInt("i", int64(i)) }
+	}
+	md := gauges("x", points...)
 	counting := New(Options{}, discarding{wants: true})
 	counting.Consume(context.Background(), md, noon)
-	assert.LessOrEqual(t, testing.AllocsPerRun(100, func() { counting.Consume(context.Background(), md, noon) }), 8.0, "per batch, however many points")
+	// Seven for a batch; the race detector makes pools forget, and then a session is made anew.
+	assert.Less(t, testing.AllocsPerRun(20, func() { counting.Consume(context.Background(), md, noon) }), 50.0, "per batch of 1,000 points")
 }
 
 func TestKnownStreamsAreForgottenAndBounded(t *testing.T) {
