@@ -53,10 +53,6 @@ func TestWrongConfigurationsAreRefused(t *testing.T) {
 			rules: "groups: [{name: g, rules: [{alert: A, expr: up ==}]}]",
 			want:  []string{"rules.yaml:1:", "groups[0].rules[0].expr", "cannot be read as PromQL"},
 		},
-		"a rollback, which comes later": {
-			rules: "groups: [{name: g, rules: [{alert: A, metric: m, tiers: {critical: {above: 1}}, rollback: {above: 2}}]}]",
-			want:  []string{"rules.yaml:1:", "groups[0].rules[0].rollback", "not supported yet"},
-		},
 		"not YAML": {rules: "groups: [", want: []string{"rules.yaml"}},
 		"no such rule file": {
 			rules: kvRule, spoil: func(c string) string { return replace(c, "rules.yaml", "no-such.yaml") }, want: []string{"no file matches"},
@@ -93,21 +89,9 @@ func TestWrongConfigurationsAreRefused(t *testing.T) {
 			},
 			want: []string{"alert_ledger"}, startOnly: true,
 		},
-		"PostgreSQL, which comes later": {
+		"a file for PostgreSQL": {
 			rules: kvRule, spoil: func(c string) string { return replace(c, "alert_ledger: {", "alert_ledger: {driver: postgres, ") },
-			want: []string{"alert_ledger", "driver", "not supported yet"},
-		},
-		"Alertmanager as a peer, which comes later": {
-			rules: kvRule, spoil: func(c string) string {
-				return replace(c, "group_interval: 1s", `alertmanagers: ["http://localhost:9093"]`)
-			},
-			want: []string{"alertmanagers", "not supported yet"},
-		},
-		"pagers' webhooks, which come later": {
-			rules: kvRule, spoil: func(c string) string {
-				return replace(c, "collection_interval: 1s", "webhooks: {alertmanager: {token: secret}}")
-			},
-			want: []string{"webhooks", "not supported yet"},
+			want: []string{"alert_ledger", "datasource", "must be a connection string"},
 		},
 		"page open to the world without authentication": {
 			rules: kvRule, spoil: func(c string) string {
