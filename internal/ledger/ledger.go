@@ -82,6 +82,27 @@ type Tx interface {
 	NextDeliveryDue() (time.Time, error)
 	PutDelivery(d *Delivery) error
 
+	// Silence returns a silence by id, or ErrNotFound.
+	Silence(id string) (*Silence, error)
+	// Silences returns those that end after a time, by start and id.
+	Silences(endsAfter time.Time) ([]*Silence, error)
+	PutSilence(s *Silence) error
+
+	// Action returns an action by id, or ErrNotFound.
+	Action(id string) (*Action, error)
+	// Actions returns those that match, newest first.
+	Actions(q ActionQuery) ([]*Action, error)
+	// DueActions claims actions whose DueAt is set and, as LeasedUntil, not after Now: the earliest due first.
+	DueActions(limit int) ([]*Action, error)
+	// NextActionDue is the earliest time at which DueActions would return something; zero where there is none.
+	NextActionDue() (time.Time, error)
+	PutAction(a *Action) error
+
+	// Trial returns a test page by id, or ErrNotFound. Trials returns those that nobody has sent yet, oldest first.
+	Trial(id string) (*Trial, error)
+	Trials() ([]*Trial, error)
+	PutTrial(t *Trial) error
+
 	// AppendEvent adds an event and sets its Seq and, where zero, its At.
 	AppendEvent(e *Event) error
 	// EpisodeEvents returns one episode's events, oldest first.

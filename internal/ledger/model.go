@@ -51,7 +51,16 @@ type Episode struct {
 	AcknowledgedBy string
 	SnoozedUntil   time.Time
 	SnoozedBy      string
-	EndedAt        time.Time
+	// Held is why pages have left the episode out since the last decision (one of Suppressed… but for a snooze, which
+	// stands above); "" where they do not. HeldUntil is until when, as far as it is known, and after it when that ended.
+	Held      string
+	HeldUntil time.Time
+	// Recent are the last times at which the alert fired or ended before this episode, oldest first: see Flapping.
+	Recent []time.Time
+	// FlapNoticedAt is when a page that says that the alert flaps was accepted, in this episode or one before it since
+	// which the alert has not settled.
+	FlapNoticedAt time.Time
+	EndedAt       time.Time
 	// EndedBy is EndedBySystem or, for a person's resolve, EndedByPerson; "" while open.
 	EndedBy EndedBy
 	// Ender is the person, where EndedBy is EndedByPerson.
@@ -134,6 +143,9 @@ type Group struct {
 	// AcknowledgedAt and AcknowledgedBy are of the acknowledgement in force; the policy says when it expires.
 	AcknowledgedAt time.Time
 	AcknowledgedBy string
+	// RespondBy is by when somebody has to acknowledge: the present chain's first page and the owner's promise. Zero:
+	// there is none, or it has passed and been escalated.
+	RespondBy time.Time
 	// DigestID is the daily digest in which the group went out, where its tier is low; "" before.
 	DigestID string
 	ClosedAt time.Time

@@ -2,24 +2,46 @@ package ledger
 
 import (
 	"errors"
+	"time"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
 )
 
-// Why an episode was suppressed. The others of the design's list (muted, silenced, inhibited, flapping) are set by
-// whoever holds the page back.
+// Why an episode was suppressed, or is held at present: see Episode.Suppressed and Episode.Held.
 const (
-	SuppressedSnoozed      = "snoozed"
-	SuppressedAcknowledged = "acknowledged"
+	SuppressedSnoozed      = "snoozed"      // a person said so, of this episode
+	SuppressedSilenced     = "silenced"     // a person said so, of everything that matches
+	SuppressedInhibited    = "inhibited"    // another alert that fires says enough
+	SuppressedMuted        = "muted"        // the owner's hours
+	SuppressedFlapping     = "flapping"     // it fires and ends again and again, and its page has said so
+	SuppressedAcknowledged = "acknowledged" // somebody had its group in hand
 )
+
+// HeldAt returns why pages leave an open episode out at a time; "" where they do not.
+func (e *Episode) HeldAt(t time.Time) string {
+	switch {
+	case e.SnoozedUntil.After(t):
+		return SuppressedSnoozed
+	case e.Held != "" && (e.HeldUntil.IsZero() || e.HeldUntil.After(t)):
+		return e.Held
+	}
+	return ""
+}
+
+// Unwanted reports whether an ended episode was held to its end by somebody who did not want to hear of it at all, not
+// even in a digest.
+func (e *Episode) Unwanted() bool {
+	held := e.HeldAt(e.EndedAt)
+	return !e.Open() && e.NotifiedAt.IsZero() && (held == SuppressedSilenced || held == SuppressedInhibited)
+}
 
 // OutcomeOf says what became of an episode as a page, when it ends at e.EndedAt; g is its group, nil where it has none.
 // With OutcomeSuppressed comes the reason. The first that holds decides:
 //
 //   - a destination accepted a page of it: notified;
-//   - it was never more than low, and so is part of a digest: batched;
+//   - it was never more than low, and so is part of a digest: batched, unless it was silenced or inhibited to its end;
 //   - Episode.Suppressed was set by who held a due page back: suppressed, for that reason;
-//   - a person had snoozed it until after its end: suppressed, snoozed;
+//   - it was snoozed, silenced, inhibited, muted or flapping at its end: suppressed, for that reason;
 //   - no page was ordered since it joined: suppressed as acknowledged where the group was in hand, otherwise it
 //     recovered within its window: self_resolved;
 //   - a page was ordered and nobody accepted it: undeliverable.
@@ -27,12 +49,12 @@ func OutcomeOf(e *Episode, g *Group) (outcome Outcome, suppressed string) {
 	switch {
 	case !e.NotifiedAt.IsZero():
 		return OutcomeNotified, ""
-	case e.Highest == alert.Low:
+	case e.Highest == alert.Low && !e.Unwanted():
 		return OutcomeBatched, ""
 	case e.Suppressed != "":
 		return OutcomeSuppressed, e.Suppressed
-	case e.SnoozedUntil.After(e.EndedAt):
-		return OutcomeSuppressed, SuppressedSnoozed
+	case e.HeldAt(e.EndedAt) != "":
+		return OutcomeSuppressed, e.HeldAt(e.EndedAt)
 	case covered(e, g):
 		return OutcomeUndeliverable, ""
 	case g != nil && !g.AcknowledgedAt.IsZero():

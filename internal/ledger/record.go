@@ -51,6 +51,7 @@ func RecordIn(tx Tx, a *alert.Alert, assign func(*Episode) error) (ChangeKind, *
 			return Dropped, last, nil
 		}
 		e := open(a, tx.Now())
+		e.follows(last)
 		if assign != nil {
 			if err := assign(e); err != nil {
 				return Dropped, nil, err
@@ -186,6 +187,7 @@ func follow(tx Tx, e *Episode, a *alert.Alert) (ChangeKind, error) {
 			to = Raised
 			e.RaisedAt = notBefore(tx.Now(), e.OpenedAt)
 			e.SnoozedUntil, e.SnoozedBy = time.Time{}, "" // a snooze was for what was known then
+			e.FlapNoticedAt = time.Time{}                 // and so was the notice that it flaps
 			e.Suppressed = ""
 		}
 		e.Severity = a.Severity

@@ -36,6 +36,9 @@ func Run(t *testing.T, create func(t testing.TB) Database) {
 		"due groups":                               dueGroups,
 		"delivery keeps every field":               deliveryRoundTrip,
 		"due deliveries":                           dueDeliveries,
+		"silences":                                 silences,
+		"actions":                                  actions,
+		"test pages":                               trials,
 		"events":                                   events,
 		"counters":                                 counters,
 		"histograms":                               histograms,
@@ -149,6 +152,7 @@ func full() *ledger.Episode {
 		SnoozedUntil: at(8), SnoozedBy: "bob", EndedAt: at(9), EndedBy: ledger.EndedByPerson, Ender: "carl",
 		Outcome: ledger.OutcomeSuppressed, Suppressed: "muted",
 		Verdict: ledger.Duplicate, VerdictBy: "dora", VerdictAt: at(10), Note: "same as yesterday",
+		Held: "silenced", HeldUntil: at(11), Recent: []time.Time{at(-9), at(-8)}, FlapNoticedAt: at(-7),
 	}
 }
 

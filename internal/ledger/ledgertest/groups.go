@@ -19,7 +19,7 @@ func groupRoundTrip(t *testing.T, f *fixture) {
 			ID: "g1", Key: "k1", Labels: map[string]string{"owner": "o"}, Owner: "o", Tier: alert.Critical, OpenedAt: at(1),
 			TierSince: at(2), PagedAt: at(3), UpdatedAt: at(4), Dirty: true, Step: 2, StepAt: at(5), Paged: []string{"a", "b"},
 			AcknowledgedAt: at(6), AcknowledgedBy: "anna", DigestID: "d", ClosedAt: at(7), DueAt: at(8),
-			NextStep: "page b (step 2)", Sequence: 9,
+			NextStep: "page b (step 2)", Sequence: 9, RespondBy: at(10),
 		},
 	} {
 		f.update(func(tx ledger.Tx) error { return tx.PutGroup(g) })

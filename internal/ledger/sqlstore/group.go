@@ -9,7 +9,7 @@ import (
 )
 
 const groupColumns = "id, group_key, labels, owner, tier, opened_at, tier_since, paged_at, updated_at, dirty, step, " +
-	"step_at, paged, acknowledged_at, acknowledged_by, digest_id, closed_at, due_at, next_step, sequence"
+	"step_at, paged, acknowledged_at, acknowledged_by, digest_id, closed_at, due_at, next_step, sequence, respond_by"
 
 var (
 	putGroup    = upsert("page_groups", []string{"id"}, groupColumns)
@@ -21,7 +21,7 @@ func (t *tx) PutGroup(g *ledger.Group) error {
 		g.ID, g.Key, document[map[string]string]{g.Labels}, g.Owner, int64(g.Tier), nanos(g.OpenedAt),
 		nanos(g.TierSince), nanos(g.PagedAt), nanos(g.UpdatedAt), flag(g.Dirty), int64(g.Step), nanos(g.StepAt),
 		document[[]string]{g.Paged}, nanos(g.AcknowledgedAt), g.AcknowledgedBy, g.DigestID, nanos(g.ClosedAt),
-		nanos(g.DueAt), g.NextStep, g.Sequence)
+		nanos(g.DueAt), g.NextStep, g.Sequence, nanos(g.RespondBy))
 }
 
 func scanGroup(r row) (*ledger.Group, error) {
@@ -30,7 +30,7 @@ func scanGroup(r row) (*ledger.Group, error) {
 		&g.ID, &g.Key, documentAt[map[string]string]{&g.Labels}, &g.Owner, &g.Tier, timeAt{&g.OpenedAt},
 		timeAt{&g.TierSince}, timeAt{&g.PagedAt}, timeAt{&g.UpdatedAt}, &g.Dirty, &g.Step, timeAt{&g.StepAt},
 		documentAt[[]string]{&g.Paged}, timeAt{&g.AcknowledgedAt}, &g.AcknowledgedBy, &g.DigestID, timeAt{&g.ClosedAt},
-		timeAt{&g.DueAt}, &g.NextStep, &g.Sequence)
+		timeAt{&g.DueAt}, &g.NextStep, &g.Sequence, timeAt{&g.RespondBy})
 	return g, err
 }
 

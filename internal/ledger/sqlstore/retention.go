@@ -23,9 +23,12 @@ AND NOT EXISTS (SELECT 1 FROM episodes e WHERE e.group_id = page_groups.id) ORDE
 AND NOT EXISTS (SELECT 1 FROM page_groups g WHERE g.id = deliveries.topic)
 AND NOT EXISTS (SELECT 1 FROM page_groups g WHERE g.digest_id = deliveries.topic AND g.digest_id <> '')
 ORDER BY ordered_at LIMIT ?2`
+
+	oldSilences = `SELECT id FROM silences WHERE ends_at < ?1 ORDER BY ends_at LIMIT ?2`
+	oldTrials   = `SELECT id FROM trials WHERE requested_at < ?1 LIMIT ?2`
 )
 
-// Prune removes what ended before a time: episodes with their events, then the groups and deliveries that nothing
+// Prune removes what ended before a time: episodes with their events and actions, then the groups and deliveries that nothing
 // refers to any more. It returns the number of episodes removed. Counters and histograms stay.
 func (l *Ledger) Prune(ctx context.Context, now, before time.Time) (removed int, err error) {
 	for _, part := range []struct {
@@ -35,6 +38,8 @@ func (l *Ledger) Prune(ctx context.Context, now, before time.Time) (removed int,
 		{oldEpisodes, "DELETE FROM episodes WHERE id = ?", &removed},
 		{oldGroups, "DELETE FROM page_groups WHERE id = ?", new(int)},
 		{oldTopics, "DELETE FROM deliveries WHERE topic = ?", new(int)},
+		{oldSilences, "DELETE FROM silences WHERE id = ?", new(int)},
+		{oldTrials, "DELETE FROM trials WHERE id = ?", new(int)},
 	} {
 		for {
 			var old []string

@@ -98,6 +98,25 @@ func (s *Server) Run() {
 	for _, setting := range s.settings {
 		args = append(args, "-c", setting)
 	}
+	s.launch(args)
+	db, err := sql.Open("pgx", s.source("postgres"))
+	require.NoError(s.t, err)
+	defer db.Close()
+	for deadline := time.Now().Add(30 * time.Second); db.PingContext(context.Background()) != nil; time.Sleep(10 * time.Millisecond) {
+		select {
+		case <-s.exited: // after a kill the last processes of the old server may still hold its memory
+			s.launch(args)
+		default:
+		}
+		if time.Now().After(deadline) {
+			text, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+			require.FailNow(s.t, "the server does not answer", string(text))
+		}
+	}
+}
+
+func (s *Server) launch(args []string) {
+	s.t.Helper()
 	s.cmd = s.command("postgres", args...)
 	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(s.t, err)
@@ -108,15 +127,6 @@ func (s *Server) Run() {
 	cmd := s.cmd
 	go func() { _ = cmd.Wait(); close(exited) }()
 	s.exited = exited
-	db, err := sql.Open("pgx", s.source("postgres"))
-	require.NoError(s.t, err)
-	defer db.Close()
-	for deadline := time.Now().Add(30 * time.Second); db.PingContext(context.Background()) != nil; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			text, _ := os.ReadFile(filepath.Join(s.dir, "log"))
-			require.FailNow(s.t, "the server does not answer", string(text))
-		}
-	}
 }
 
 // Stop ends the server at once, with its connections, but in order.
