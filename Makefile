@@ -57,7 +57,7 @@ e2e: $(COLLECTOR) $(FAILING) ## the end-to-end tests alone, with their figures
 
 .PHONY: race
 race: ## the unit tests under the race detector
-	$(GO) test -race $(UNIT)
+	HISTORIES=10000 $(GO) test -race $(UNIT)
 
 .PHONY: test-promql
 test-promql: ## Prometheus' own test suite for PromQL, on our window of samples

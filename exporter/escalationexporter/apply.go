@@ -16,6 +16,8 @@ type applied struct {
 	orders     []escalate.Order
 	lags       []time.Duration
 	validFor   time.Duration // set where it has grown
+	// opened are episodes of this transaction that may inhibit others.
+	opened []*ledger.Episode
 }
 
 // decide decides a group and writes what follows.
@@ -23,7 +25,7 @@ func (x *escalation) decide(tx ledger.Tx, g *ledger.Group, episodes []*ledger.Ep
 	if !g.DueAt.IsZero() {
 		done.lags = append(done.lags, max(tx.Now().Sub(g.DueAt), 0))
 	}
-	d := x.policy.Decide(*g, episodes, tx.Now())
+	d := x.policy.Decide(*g, episodes, tx.Now(), x.circumstances(tx, done.opened))
 	open := make(map[string]*ledger.Episode, len(episodes))
 	for _, e := range episodes {
 		if e.Open() {
@@ -45,7 +47,7 @@ func (x *escalation) decide(tx ledger.Tx, g *ledger.Group, episodes []*ledger.Ep
 	}
 	for _, hold := range d.Holds {
 		e := open[hold.EpisodeID]
-		e.Suppressed = hold.Reason
+		hold.Apply(e)
 		if err := tx.PutEpisode(e); err != nil {
 			return err
 		}
@@ -58,7 +60,7 @@ func (x *escalation) decide(tx ledger.Tx, g *ledger.Group, episodes []*ledger.Ep
 			continue
 		}
 		for _, e := range episodes {
-			if !e.Open() || e.SnoozedUntil.After(tx.Now()) {
+			if !e.Open() || e.HeldAt(tx.Now()) != "" {
 				continue
 			}
 			if err := ledger.Step(tx, e.ID, order.Step, order.Receivers, string(order.Reason)); err != nil {

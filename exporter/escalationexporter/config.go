@@ -28,14 +28,22 @@ type Config struct {
 	// Document is Alertmanager's part. It hides its content, most of which is secrets.
 	Document notify.Document `mapstructure:"-"`
 
+	// Undeliverable names the receivers that are paged where others cannot be.
+	Undeliverable []string       `mapstructure:"undeliverable_to"`
+	Watchdog      WatchdogConfig `mapstructure:"watchdog"`
+
 	// Keys that are known and not built yet: set, they are refused.
-	Undeliverable  any `mapstructure:"undeliverable_to"`
-	Watchdog       any `mapstructure:"watchdog"`
 	Alertmanagers  any `mapstructure:"alertmanagers"`
 	Actions        any `mapstructure:"actions"`
-	InhibitRules   any `mapstructure:"inhibit_rules"`
-	TimeIntervals  any `mapstructure:"time_intervals"`
 	MuteTimeIntval any `mapstructure:"mute_time_intervals"`
+}
+
+// WatchdogConfig is a page that goes out again and again while all is well; somebody else misses it when it stops.
+type WatchdogConfig struct {
+	// Receiver takes it; empty: there is none.
+	Receiver string `mapstructure:"receiver"`
+	// Interval is the time between two of them.
+	Interval time.Duration `mapstructure:"interval"`
 }
 
 var (
@@ -49,6 +57,7 @@ func createDefaultConfig() component.Config {
 		Ledger:        component.MustNewID("alert_ledger"),
 		LedgerTimeout: time.Second,
 		Spec:          escalate.DefaultSpec(),
+		Watchdog:      WatchdogConfig{Interval: time.Minute},
 	}
 }
 
@@ -92,25 +101,33 @@ func (c *Config) build(logger *slog.Logger) (*escalate.Policy, *notify.Receivers
 		key   string
 		value any
 	}{
-		{"undeliverable_to", c.Undeliverable}, {"watchdog", c.Watchdog},
-		{"alertmanagers", c.Alertmanagers}, {"actions", c.Actions}, {"inhibit_rules", c.InhibitRules},
-		{"time_intervals", c.TimeIntervals}, {"mute_time_intervals", c.MuteTimeIntval},
+		{"alertmanagers", c.Alertmanagers}, {"actions", c.Actions},
 	} {
 		if escalate.IsSet(later.value) {
 			errs = append(errs, fmt.Errorf("%s: not supported yet: remove it", later.key))
 		}
 	}
+	if escalate.IsSet(c.MuteTimeIntval) {
+		errs = append(errs, errors.New("mute_time_intervals: is Alertmanager's old name of time_intervals: rename it"))
+	}
 	receivers, err := notify.Build(c.Document, notify.Options{ExternalURL: c.ExternalURL, Logger: logger})
-	known := func(string) bool { return true } // without receivers, every name in a step would be an error too many
+	document := escalate.Document{Receiver: func(string) bool { return true }} // without receivers, every name in a step would be an error too many
 	if err != nil {
 		errs = append(errs, err)
 	} else {
-		known = func(name string) bool {
+		document.Receiver = func(name string) bool {
 			_, ok := receivers.Destinations(name)
 			return ok
 		}
+		document.TimeIntervals = receivers.TimeIntervals()
+		rules, err := receivers.InhibitRules()
+		errs = append(errs, err)
+		for _, r := range rules {
+			document.InhibitRules = append(document.InhibitRules, escalate.InhibitRule(r))
+		}
 	}
-	policy, err := escalate.Build(c.Spec, known)
+	errs = append(errs, c.checkReceivers(document.Receiver)...)
+	policy, err := escalate.Build(c.Spec, document)
 	if err = errors.Join(append(errs, err)...); err != nil {
 		if receivers != nil {
 			receivers.Close()
@@ -118,4 +135,20 @@ func (c *Config) build(logger *slog.Logger) (*escalate.Policy, *notify.Receivers
 		return nil, nil, err
 	}
 	return policy, receivers, nil
+}
+
+// checkReceivers checks the names that stand outside of the policy.
+func (c *Config) checkReceivers(known func(string) bool) (errs []error) {
+	for i, name := range c.Undeliverable {
+		if !known(name) {
+			errs = append(errs, fmt.Errorf("undeliverable_to[%d]: no receiver has this name (got %q)", i, name))
+		}
+	}
+	if name := c.Watchdog.Receiver; name != "" && !known(name) {
+		errs = append(errs, fmt.Errorf("watchdog.receiver: no receiver has this name (got %q)", name))
+	}
+	if c.Watchdog.Interval < time.Second {
+		errs = append(errs, fmt.Errorf("watchdog.interval: must be at least 1s (got %s)", c.Watchdog.Interval))
+	}
+	return errs
 }

@@ -56,9 +56,11 @@ func TestWhatIsNotBuiltYetIsRefused(t *testing.T) {
 	err = confmap.Validate(config)
 	require.Error(t, err)
 	for _, want := range []string{
-		"undeliverable_to: not supported yet", "watchdog: not supported yet",
-		"alertmanagers: not supported yet", "actions: not supported yet", "inhibit_rules: not supported yet",
-		"time_intervals: not supported yet", "owners.unowned.alert_budget: not supported yet",
+		"alertmanagers: not supported yet", "actions: not supported yet",
+		`undeliverable_to[0]: no receiver has this name (got "nobody")`,
+		`watchdog.receiver: no receiver has this name (got "nobody")`, "watchdog.interval: must be at least 1s (got 10ms)",
+		"mute_time_intervals: is Alertmanager's old name of time_intervals: rename it",
+		`owners.unowned.alert_budget: must be a number of pages and a time, such as "2 per 12h" (got "two")`,
 		"ledger_timeout: must be positive (got 0s)",
 		`owners.unowned.steps[0].receivers[0]: no receiver has this name (got "nobody")`,
 	} {
@@ -76,6 +78,13 @@ func TestUnknownKeysAreRefused(t *testing.T) {
 	config, err := read(t, "bad_receiver")
 	require.NoError(t, err)
 	require.ErrorContains(t, confmap.Validate(config), "receivers[0] (everyone)")
+	for name, want := range map[string]string{
+		"inhibits_everything": "inhibit_rules[0]: must have source_matchers and target_matchers", "bad_interval": "time_intervals: ",
+	} {
+		config, err := read(t, name)
+		require.NoError(t, err)
+		require.ErrorContains(t, confmap.Validate(config), want)
+	}
 }
 
 // The configuration in the README is one that works, and says what the defaults are.
@@ -110,7 +119,7 @@ func TestSecretsStayHidden(t *testing.T) {
 	require.NoError(t, conf.Marshal(config))
 	for name, shown := range map[string]string{
 		"%v": fmt.Sprintf("%v", config), "%+v": fmt.Sprintf("%+v", config), "%#v": fmt.Sprintf("%#v", config),
-		"%s": fmt.Sprintf("%s", config), "%+v of the value": fmt.Sprintf("%+v", *config), "JSON": string(asJSON),
+		"%s": fmt.Sprintf("%v", config), "%+v of the value": fmt.Sprintf("%+v", *config), "JSON": string(asJSON),
 		"confmap": fmt.Sprint(conf.ToStringMap()),
 	} {
 		require.False(t, strings.Contains(shown, "s3cret"), "%s shows %s", name, shown)

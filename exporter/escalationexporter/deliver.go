@@ -108,7 +108,7 @@ func (x *escalation) pack(ctx context.Context, destination, topic string) (parce
 			}
 			p.open = slices.ContainsFunc(episodes, (*ledger.Episode).Open)
 			p.message = x.policy.DigestPage(topic, episodes, told, d.Step, tx.Now())
-			return nil
+			return x.explain(tx, d, p.message)
 		}
 		g, err := tx.Group(topic)
 		if errors.Is(err, ledger.ErrNotFound) { // too old to be remembered
@@ -123,7 +123,7 @@ func (x *escalation) pack(ctx context.Context, destination, topic string) (parce
 		}
 		p.open, p.reflects = g.Open(), max(g.Sequence, d.Wanted)
 		p.message = x.policy.Page(g, episodes, told, d.Step, tx.Now())
-		return nil
+		return x.explain(tx, d, p.message)
 	})
 	if err == nil && !p.worthSending() {
 		err = errNothing
@@ -145,7 +145,11 @@ func (p *parcel) worthSending() bool {
 func (x *escalation) accepted(ctx context.Context, p parcel) {
 	d, firing := p.delivery, escalate.Firing(p.message)
 	var told []string
+	flapping := map[string]bool{}
 	for _, a := range p.message.Alerts {
+		if id := a.Labels[alert.LabelEpisodeID]; a.Annotations[escalate.AnnotationFlapping] != "" {
+			flapping[id] = true
+		}
 		// An end is noted where it was the news.
 		if a.EndsAt.IsZero() || !firing {
 			told = append(told, a.Labels[alert.LabelEpisodeID])
@@ -157,7 +161,11 @@ func (x *escalation) accepted(ctx context.Context, p parcel) {
 		last := len(told) == 0
 		x.persist(ctx, func(tx ledger.Tx) error {
 			for _, id := range part {
-				if err := ledger.Notify(tx, id, d.Receiver, d.Kind, d.Step); err != nil && !errors.Is(err, ledger.ErrNotFound) {
+				err := ledger.Notify(tx, id, d.Receiver, d.Kind, d.Step)
+				if err == nil && flapping[id] && d.Kind != ledger.DeliverDigest {
+					err = ledger.NoticeFlapping(tx, id)
+				}
+				if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 					return err
 				}
 			}
@@ -211,7 +219,10 @@ func settle(tx ledger.Tx, topic, destination string, reflects int64) error {
 
 // failed writes down when to try again. The story of an episode tells of the first failure in a row.
 func (x *escalation) failed(ctx context.Context, p parcel, result sent) {
+	var done *applied
+	defer func() { x.dispatch(done) }()
 	x.persist(ctx, func(tx ledger.Tx) error {
+		done = &applied{}
 		d, err := tx.Delivery(p.delivery.Topic, p.delivery.Destination)
 		if err != nil {
 			return err
@@ -225,8 +236,16 @@ func (x *escalation) failed(ctx context.Context, p parcel, result sent) {
 		d.LastError = result.err.Error()
 		d.Due = tx.Now().Add(escalate.Backoff(d.Attempts, result.permanent, result.asked, x.jitter()))
 		d.LeasedUntil = time.Time{}
-		if err := tx.PutDelivery(d); err != nil || d.Attempts > 1 {
+		if err := tx.PutDelivery(d); err != nil {
 			return err
+		}
+		if result.permanent || tx.Now().Sub(d.OrderedAt) >= undeliverableAfter {
+			if err := x.divert(tx, d, done); err != nil {
+				return err
+			}
+		}
+		if d.Attempts > 1 {
+			return nil
 		}
 		for i, a := range p.message.Alerts {
 			if i == failureEvents || !a.EndsAt.IsZero() {

@@ -105,6 +105,13 @@ func (d *destination) knows(topic string) bool {
 	return d.known[topic] != nil
 }
 
+// failing reports whether the last try failed.
+func (d *destination) failing() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.failures > 0
+}
+
 // waiting is how many topics wait or are on their way.
 func (d *destination) waiting() int {
 	d.mu.Lock()

@@ -59,6 +59,11 @@ type escalation struct {
 	// validFor is the longest `valid_for` seen, in nanoseconds.
 	validFor atomic.Int64
 	health   health
+	silences silences
+	sources  sources
+	trials   underway
+	// passed is when the reconciler last looked, in nanoseconds.
+	passed atomic.Int64
 	// former: what a former life had leased has not been taken back yet.
 	former bool
 
@@ -124,8 +129,12 @@ func (x *escalation) start(ctx context.Context, host component.Host) error {
 		cancel()
 		return err
 	}
+	x.passed.Store(time.Now().UnixNano())
 	x.work.Go(func() { x.reconcile(working, groups) })
 	x.work.Go(func() { x.drain(working) })
+	if x.config.Watchdog.Receiver != "" {
+		x.work.Go(func() { x.watch(working) })
+	}
 	return nil
 }
 
@@ -291,6 +300,9 @@ func (x *escalation) commit(ctx context.Context, timeout time.Duration, transiti
 	}
 	for i := range done.changes {
 		x.view.learn(done.changes[i])
+		if e := done.changes[i].episode; e != nil {
+			x.sources.learn(x.policy, e)
+		}
 	}
 	x.obs.recorded(done.changes)
 	if done.validFor > 0 {

@@ -23,7 +23,7 @@ const settingPolicy = "escalation.policy"
 // the one by which they were decided.
 func (x *escalation) load(ctx context.Context) (groups []string, err error) {
 	began := time.Now()
-	policy, err := fingerprint(x.config)
+	policy, err := x.fingerprint()
 	if err != nil {
 		return nil, err
 	}
@@ -32,6 +32,9 @@ func (x *escalation) load(ctx context.Context) (groups []string, err error) {
 	var before string
 	err = x.ledger.View(ctx, began, func(tx ledger.Tx) error {
 		if before, err = tx.Setting(settingPolicy); err != nil {
+			return err
+		}
+		if _, err := x.refreshSilences(tx); err != nil {
 			return err
 		}
 		text, err := tx.Setting(settingValidFor)
@@ -48,6 +51,7 @@ func (x *escalation) load(ctx context.Context) (groups []string, err error) {
 			}
 			for _, e := range page {
 				x.view.load(e, began, time.Duration(x.validFor.Load()))
+				x.sources.learn(x.policy, e)
 				if e.GroupID != "" && !seen[e.GroupID] {
 					seen[e.GroupID] = true
 					groups = append(groups, e.GroupID)
@@ -63,21 +67,48 @@ func (x *escalation) load(ctx context.Context) (groups []string, err error) {
 		return nil, err
 	}
 	x.logger.Info("Escalation begins.", zap.Int("open_alerts", x.view.open), zap.Duration("took", time.Since(began)))
+	err = x.ledger.Update(ctx, began, func(tx ledger.Tx) error {
+		if err := tx.PutSetting(settingPolicy, policy); err != nil {
+			return err
+		}
+		return x.publish(tx)
+	})
 	if before == policy {
-		return nil, nil
+		return nil, nil // a ledger that cannot be written now is no reason not to start
 	}
-	return groups, x.ledger.Update(ctx, began, func(tx ledger.Tx) error { return tx.PutSetting(settingPolicy, policy) })
+	return groups, err
 }
 
 // fingerprint changes with everything that decisions depend on.
-func fingerprint(c *Config) (string, error) {
-	text, err := json.Marshal(c.Spec)
+func (x *escalation) fingerprint() (string, error) {
+	text, err := json.Marshal(x.config.Spec)
 	if err != nil {
 		return "", err
 	}
 	h := fnv.New64a()
 	_, _ = h.Write(text)
+	_, _ = h.Write([]byte(x.config.Document.Fingerprint()))
 	return strconv.FormatUint(h.Sum64(), 16), nil
+}
+
+// publish tells the ledger what its page wants to know of this configuration.
+func (x *escalation) publish(tx ledger.Tx) error {
+	var receivers []string
+	for _, to := range x.sender.All() {
+		if n := len(receivers); n == 0 || receivers[n-1] != to.Receiver {
+			receivers = append(receivers, to.Receiver)
+		}
+	}
+	for name, value := range map[string]any{ledger.SettingReceivers: receivers, ledger.SettingBudgets: x.policy.Budgets()} {
+		text, err := json.Marshal(value)
+		if err != nil {
+			return err
+		}
+		if err := tx.PutSetting(name, string(text)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // makeDue has groups decided now.

@@ -96,8 +96,18 @@ func (x *escalation) pass(ctx context.Context, groups *[]string, reclaim *bool) 
 	}
 
 	now := time.Now()
+	x.passed.Store(now.UnixNano())
 	var groupDue, deliveryDue time.Time
+	var trials []*ledger.Trial
 	err = x.ledger.View(ctx, now, func(tx ledger.Tx) (err error) {
+		affected, err := x.refreshSilences(tx)
+		if err != nil {
+			return err
+		}
+		*groups = append(*groups, affected...)
+		if trials, err = tx.Trials(); err != nil {
+			return err
+		}
 		if groupDue, err = tx.NextGroupDue(); err != nil {
 			return err
 		}
@@ -107,6 +117,8 @@ func (x *escalation) pass(ctx context.Context, groups *[]string, reclaim *bool) 
 	if err != nil {
 		return 0, 0, err
 	}
+	more = more || len(*groups) > 0
+	x.try(ctx, trials, now)
 	due := func(t time.Time) bool { return !t.IsZero() && !t.After(now) }
 	if due(groupDue) {
 		more = true
@@ -173,7 +185,9 @@ func (x *escalation) decideDue(write func(func(ledger.Tx) error) error) (seen in
 // anew: it waits in its queue.
 func (x *escalation) claim(write func(func(ledger.Tx) error) error) error {
 	var due []*ledger.Delivery
+	var done *applied
 	err := write(func(tx ledger.Tx) (err error) {
+		done = &applied{}
 		if due, err = tx.DueDeliveries(deliveriesPerUpdate); err != nil {
 			return err
 		}
@@ -192,10 +206,16 @@ func (x *escalation) claim(write func(func(ledger.Tx) error) error) error {
 			if err := tx.PutDelivery(d); err != nil {
 				return err
 			}
+			if x.stuck(d, tx.Now()) {
+				if err := x.divert(tx, d, done); err != nil {
+					return err
+				}
+			}
 		}
 		return nil
 	})
 	if err == nil {
+		x.dispatch(done)
 		for _, d := range due {
 			if to := x.destinations[d.Destination]; to != nil {
 				to.offer(d)

@@ -51,6 +51,9 @@ func (x *escalation) record(tx ledger.Tx, transitions []alert.Alert) (*recording
 			return nil, err
 		}
 		r.changes = append(r.changes, change{judged: a, kind: kind, episode: e, at: tx.Now()})
+		if e != nil && e.Open() && x.policy.Inhibits(e) {
+			r.opened = append(r.opened, e)
+		}
 		longest = max(longest, a.ValidFor)
 	}
 	for _, t := range b.order {
@@ -106,6 +109,7 @@ type touched struct {
 
 // join assigns a new episode to the open group of its labels, or opens one.
 func (b *book) join(e *ledger.Episode) error {
+	b.policy.Begin(e)
 	key := escalate.GroupKey(b.policy.GroupLabels(e))
 	t := b.byKey[key]
 	if t == nil {

@@ -35,7 +35,8 @@ type rig struct {
 	x      *escalation
 	judged int64
 	// change, where set, is applied to the configuration of the next start.
-	change func(*Config)
+	change  func(*Config)
+	inhibit []escalate.InhibitRule
 }
 
 func testSpec() escalate.Spec {
@@ -76,7 +77,7 @@ func (r *rig) begin() {
 	if r.change != nil {
 		r.change(config)
 	}
-	policy, err := escalate.Build(config.Spec, func(string) bool { return true })
+	policy, err := escalate.Build(config.Spec, escalate.Document{Receiver: func(string) bool { return true }, InhibitRules: r.inhibit})
 	require.NoError(r.t, err)
 	r.x, err = newEscalation(component.MustNewID("escalation"), componenttest.NewNopTelemetrySettings(), config, policy, r.people)
 	require.NoError(r.t, err)

@@ -7,22 +7,37 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/prometheus/alertmanager/timeinterval"
+	prommodel "github.com/prometheus/common/model"
+
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
 )
 
-// Build checks a Spec and compiles it. known says whether a receiver of a name exists. The error joins everything that
-// is wrong, each with its path in the configuration.
-func Build(spec Spec, known func(receiver string) bool) (*Policy, error) {
-	b := &builder{known: known}
+// Document is what a policy refers to in Alertmanager's document.
+type Document struct {
+	// Receiver reports whether a receiver of a name exists.
+	Receiver func(name string) bool
+	// TimeIntervals has what `time_intervals` says, by name.
+	TimeIntervals map[string][]timeinterval.TimeInterval
+	InhibitRules  []InhibitRule
+}
+
+// Build checks a Spec and compiles it. The error joins everything that is wrong, each with its path in the configuration.
+func Build(spec Spec, d Document) (*Policy, error) {
+	b := &builder{Document: d}
 	p := &Policy{
 		GroupInterval:  spec.GroupInterval,
 		AcknowledgeFor: spec.AcknowledgeFor,
 		LostAfter:      spec.LostAfter,
 		groupBy:        slices.Clone(spec.GroupBy),
 		owners:         map[string]*owner{},
+		flapping:       spec.Flapping,
+		inhibit:        d.InhibitRules,
 	}
 	p.externalURL = b.address("external_url", spec.ExternalURL)
 	p.tiers[alert.Critical] = b.tier("tiers.critical", spec.Tiers.Critical)
@@ -33,6 +48,11 @@ func Build(spec Spec, known func(receiver string) bool) (*Policy, error) {
 	b.positive("group_interval", spec.GroupInterval)
 	b.positive("acknowledge_for", spec.AcknowledgeFor)
 	b.positive("lost_after", spec.LostAfter)
+	if n := spec.Flapping.Changes; n < 0 || n == 1 || n > ledger.MaxFlapChanges {
+		b.fail("flapping.changes", "must be from 2 to %d, or 0 for none (got %d)", ledger.MaxFlapChanges, n)
+	} else if n > 0 {
+		b.positive("flapping.within", spec.Flapping.Within)
+	}
 	for _, name := range slices.Sorted(maps.Keys(spec.Owners)) {
 		p.owners[name] = b.owner("owners."+name, spec.Owners[name], p.batch)
 	}
@@ -45,8 +65,8 @@ func Build(spec Spec, known func(receiver string) bool) (*Policy, error) {
 }
 
 type builder struct {
-	known func(string) bool
-	errs  []error
+	Document
+	errs []error
 }
 
 func (b *builder) fail(path, format string, args ...any) {
@@ -62,13 +82,6 @@ func (b *builder) positive(path string, d time.Duration) {
 func (b *builder) notNegative(path string, d time.Duration) {
 	if d < 0 {
 		b.fail(path, "must not be negative (got %s)", d)
-	}
-}
-
-// unsupported refuses a key of the design that is not built yet. An empty value asks for nothing and is let pass.
-func (b *builder) unsupported(path string, value any) {
-	if IsSet(value) {
-		b.fail(path, "not supported yet: remove it")
 	}
 }
 
@@ -153,9 +166,8 @@ func (b *builder) owner(path string, spec OwnerSpec, batch timeOfDay) *owner {
 		o.batch.zone = b.zone(path+".time_zone", spec.TimeZone)
 	}
 	b.notNegative(path+".respond_within", spec.RespondWithin)
-	b.unsupported(path+".alert_budget", spec.AlertBudget)
-	b.unsupported(path+".mute_time_intervals", spec.MuteTimeIntervals)
-	b.unsupported(path+".mute_critical", spec.MuteCritical)
+	o.budget = b.budget(path+".alert_budget", spec.AlertBudget)
+	o.hours, o.muteCritical = b.hours(path, spec), spec.MuteCritical
 	for i, s := range spec.Steps {
 		o.steps = append(o.steps, b.step(fmt.Sprintf("%s.steps[%d]", path, i), i, s))
 	}
@@ -174,6 +186,48 @@ func (b *builder) owner(path string, spec OwnerSpec, batch timeOfDay) *owner {
 	return o
 }
 
+// budget reads "2 per 12h".
+func (b *builder) budget(path, text string) Budget {
+	if text == "" {
+		return Budget{}
+	}
+	count, within, ok := strings.Cut(text, " per ")
+	pages, err := strconv.Atoi(strings.TrimSpace(count))
+	d, durationErr := prommodel.ParseDuration(strings.TrimSpace(within))
+	if !ok || err != nil || durationErr != nil || pages <= 0 || d <= 0 {
+		b.fail(path, `must be a number of pages and a time, such as "2 per 12h" (got %q)`, text)
+		return Budget{}
+	}
+	return Budget{Pages: pages, Within: time.Duration(d)}
+}
+
+func (b *builder) hours(path string, spec OwnerSpec) *hours {
+	h := &hours{}
+	for _, part := range []struct {
+		key   string
+		names []string
+		into  *[]timeinterval.TimeInterval
+	}{
+		{"mute_time_intervals", spec.MuteTimeIntervals, &h.mute},
+		{"active_time_intervals", spec.ActiveTimeIntervals, &h.active},
+	} {
+		for i, name := range part.names {
+			intervals, ok := b.TimeIntervals[name]
+			if !ok {
+				b.fail(fmt.Sprintf("%s.%s[%d]", path, part.key, i), "no entry of time_intervals has this name (got %q)", name)
+			}
+			*part.into = append(*part.into, intervals...)
+		}
+	}
+	if len(spec.MuteTimeIntervals) == 0 && len(spec.ActiveTimeIntervals) == 0 {
+		if spec.MuteCritical {
+			b.fail(path+".mute_critical", "says nothing without mute_time_intervals or active_time_intervals")
+		}
+		return nil
+	}
+	return h
+}
+
 func (b *builder) step(path string, i int, spec StepSpec) step {
 	s := step{after: spec.After, receivers: slices.Clone(spec.Receivers)}
 	switch {
@@ -188,7 +242,7 @@ func (b *builder) step(path string, i int, spec StepSpec) step {
 	for j, name := range spec.Receivers {
 		at := fmt.Sprintf("%s.receivers[%d]", path, j)
 		switch {
-		case !b.known(name):
+		case !b.Receiver(name):
 			b.fail(at, "no receiver has this name (got %q)", name)
 		case slices.Index(spec.Receivers, name) < j:
 			b.fail(at, "must not be named twice (got %q)", name)

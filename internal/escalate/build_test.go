@@ -45,15 +45,24 @@ func TestBuildSaysWhatIsWrongAndWhere(t *testing.T) {
 		`owners.inference-platform.respond_within: must not be negative (got -1s)`: func(s *Spec) {
 			s.Owners["inference-platform"] = OwnerSpec{RespondWithin: -time.Second, Steps: steps(s)}
 		},
-		`owners.inference-platform.alert_budget: not supported yet: remove it`: func(s *Spec) {
-			s.Owners["inference-platform"] = OwnerSpec{AlertBudget: "2 per 12h", Steps: steps(s)}
+		`owners.inference-platform.alert_budget: must be a number of pages and a time, such as "2 per 12h" (got "2/12h")`: func(s *Spec) {
+			s.Owners["inference-platform"] = OwnerSpec{AlertBudget: "2/12h", Steps: steps(s)}
 		},
-		`owners.inference-platform.mute_time_intervals: not supported yet: remove it`: func(s *Spec) {
-			s.Owners["inference-platform"] = OwnerSpec{MuteTimeIntervals: []any{"nights"}, Steps: steps(s)}
+		`owners.inference-platform.alert_budget: must be a number of pages and a time, such as "2 per 12h" (got "0 per 12h")`: func(s *Spec) {
+			s.Owners["inference-platform"] = OwnerSpec{AlertBudget: "0 per 12h", Steps: steps(s)}
 		},
-		`owners.inference-platform.mute_critical: not supported yet: remove it`: func(s *Spec) {
+		`owners.inference-platform.mute_time_intervals[0]: no entry of time_intervals has this name (got "nights")`: func(s *Spec) {
+			s.Owners["inference-platform"] = OwnerSpec{MuteTimeIntervals: []string{"nights"}, Steps: steps(s)}
+		},
+		`owners.inference-platform.active_time_intervals[1]: no entry of time_intervals has this name (got "days")`: func(s *Spec) {
+			s.Owners["inference-platform"] = OwnerSpec{ActiveTimeIntervals: []string{"office", "days"}, Steps: steps(s)}
+		},
+		`owners.inference-platform.mute_critical: says nothing without mute_time_intervals or active_time_intervals`: func(s *Spec) {
 			s.Owners["inference-platform"] = OwnerSpec{MuteCritical: true, Steps: steps(s)}
 		},
+		`flapping.changes: must be from 2 to 16, or 0 for none (got 17)`: func(s *Spec) { s.Flapping.Changes = 17 },
+		`flapping.changes: must be from 2 to 16, or 0 for none (got 1)`:  func(s *Spec) { s.Flapping.Changes = 1 },
+		`flapping.within: must be positive (got 0s)`:                     func(s *Spec) { s.Flapping.Within = 0 },
 		`owners.inference-platform.steps[0].receivers[0]: no receiver has this name (got "nobody")`: func(s *Spec) {
 			with(s, StepSpec{Receivers: []string{"nobody"}})
 		},
@@ -82,7 +91,7 @@ func TestBuildSaysWhatIsWrongAndWhere(t *testing.T) {
 	} {
 		s := testSpec()
 		change(&s)
-		_, err := Build(s, knownReceiver)
+		_, err := Build(s, knownDocument)
 		require.EqualError(t, err, want)
 	}
 }
@@ -91,14 +100,14 @@ func TestBuildJoinsEverythingThatIsWrong(t *testing.T) {
 	s := testSpec()
 	s.GroupInterval, s.LostAfter = 0, 0
 	delete(s.Owners, Unowned)
-	_, err := Build(s, knownReceiver)
+	_, err := Build(s, knownDocument)
 	require.Equal(t, 3, len(strings.Split(err.Error(), "\n")))
 }
 
 func TestEmptyValuesAskForNothing(t *testing.T) {
 	s := testSpec()
-	s.Owners["quiet"] = OwnerSpec{AlertBudget: nil, MuteTimeIntervals: []any{}, MuteCritical: false}
-	_, err := Build(s, knownReceiver)
+	s.Owners["quiet"] = OwnerSpec{MuteTimeIntervals: []string{}, MuteCritical: false}
+	_, err := Build(s, knownDocument)
 	require.NoError(t, err)
 }
 
@@ -108,7 +117,7 @@ func TestStepsByTier(t *testing.T) {
 		{Receivers: []string{"oncall"}, Tiers: []string{"critical", "high", "medium"}},
 		{After: time.Hour, Receivers: []string{"everyone"}, Tiers: []string{"low"}},
 	}}
-	p, err := Build(s, knownReceiver)
+	p, err := Build(s, knownDocument)
 	require.NoError(t, err)
 	o := p.ownerOf("digests")
 	require.Equal(t, 2, o.next(0, alert.Low))

@@ -38,11 +38,13 @@ func (c *choice) unreported() bool {
 	if c.group.DigestID != "" {
 		told = later(told, c.group.StepAt)
 	}
-	return slices.ContainsFunc(c.ended, func(e *ledger.Episode) bool { return told.IsZero() || e.OpenedAt.After(told) })
+	return slices.ContainsFunc(c.ended, func(e *ledger.Episode) bool {
+		return !e.Unwanted() && (told.IsZero() || e.OpenedAt.After(told))
+	})
 }
 
 // collect waits for the batch. A group that has gone out goes out again when something has changed since; one that is
-// snoozed as a whole waits for the first batch after it wakes.
+// held as a whole waits for the first batch after it wakes.
 func (c *choice) collect() {
 	g := &c.group
 	n := c.owner.next(0, alert.Low)
@@ -69,10 +71,11 @@ func (c *choice) collect() {
 	g.Step, g.StepAt, g.Dirty = n, c.now, false
 }
 
-// firstAwake is since when an open episode is awake; where all are snoozed, when the first of them will be.
+// firstAwake is since when an open episode is awake; where all are held, when the first of them will be.
 func (c *choice) firstAwake() time.Time {
 	if len(c.awake) == 0 {
-		return c.wakes()
+		at, _ := c.wakes()
+		return at
 	}
 	first := awakeSince(c.awake[0])
 	for _, e := range c.awake[1:] {

@@ -12,18 +12,15 @@ import (
 // Decide says what is due for a group at a time. episodes are all that belong to it, open and ended. Deciding again at
 // once changes nothing, and it does not matter how often or how late it is decided in between: what fell due while
 // nobody looked is due now, once.
-func (p *Policy) Decide(group ledger.Group, episodes []*ledger.Episode, now time.Time) Decision {
-	c := &choice{Policy: p, now: now, group: group, told: group.UpdatedAt}
+func (p *Policy) Decide(group ledger.Group, episodes []*ledger.Episode, now time.Time, around Circumstances) Decision {
+	c := &choice{Policy: p, now: now, group: group, told: group.UpdatedAt, around: around}
 	c.group.DueAt, c.group.NextStep = time.Time{}, ""
 	c.group.Paged = slices.Clone(group.Paged)
 	for _, e := range episodes {
-		if !e.Open() {
+		if e.Open() {
+			c.open = append(c.open, e)
+		} else {
 			c.ended = append(c.ended, e)
-			continue
-		}
-		c.open = append(c.open, e)
-		if !snoozed(e, now) {
-			c.awake = append(c.awake, e)
 		}
 	}
 	c.decide()
@@ -38,12 +35,13 @@ func (p *Policy) Decide(group ledger.Group, episodes []*ledger.Episode, now time
 type choice struct {
 	*Policy
 	Decision
-	now   time.Time
-	group ledger.Group
+	now    time.Time
+	group  ledger.Group
+	around Circumstances
 	// told is when the last message before this decision was ordered.
 	told  time.Time
 	owner *owner
-	// open episodes have not ended; awake ones are open and not snoozed.
+	// open episodes have not ended; awake ones are open and not held.
 	open, awake, ended []*ledger.Episode
 	// restart is why the steps start anew with the next page; joined that an episode which came raised the tier.
 	restart Reason
@@ -62,6 +60,7 @@ func (c *choice) decide() {
 	}
 	c.changeOwner()
 	c.owner = c.ownerOf(g.Owner)
+	c.sort()
 	if len(c.awake) > 0 {
 		c.changeTier()
 	}
@@ -72,8 +71,8 @@ func (c *choice) decide() {
 		c.page()
 		c.update()
 	}
-	if at := c.wakes(); !at.IsZero() {
-		c.await(at, "snooze ends")
+	if at, reason := c.wakes(); !at.IsZero() {
+		c.await(at, "%s until then", reason)
 	}
 }
 

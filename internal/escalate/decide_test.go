@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/alertmanager/timeinterval"
 	"github.com/stretchr/testify/require"
 )
 
@@ -35,9 +36,33 @@ func knownReceiver(name string) bool {
 	return false
 }
 
+// knownDocument has time intervals for the tests' owners.
+var knownDocument = Document{
+	Receiver: knownReceiver,
+	TimeIntervals: map[string][]timeinterval.TimeInterval{
+		"coffee": {{Times: []timeinterval.TimeRange{{StartMinute: 12*60 + 20, EndMinute: 12*60 + 32}}}},
+		// 13:00 to 14:00 UTC
+		"lunch": {{Times: []timeinterval.TimeRange{{StartMinute: 13 * 60, EndMinute: 14 * 60}}}},
+		// Monday to Friday, 9:00 to 17:00 in Berlin
+		"office": {{
+			Times:    []timeinterval.TimeRange{{StartMinute: 9 * 60, EndMinute: 17 * 60}},
+			Weekdays: []timeinterval.WeekdayRange{{InclusiveRange: timeinterval.InclusiveRange{Begin: 1, End: 5}}},
+			Location: &timeinterval.Location{Location: mustZone("Europe/Berlin")},
+		}},
+	},
+}
+
+func mustZone(name string) *time.Location {
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		panic(err)
+	}
+	return zone
+}
+
 func testPolicy(t *testing.T) *Policy {
 	t.Helper()
-	p, err := Build(testSpec(), knownReceiver)
+	p, err := Build(testSpec(), knownDocument)
 	require.NoError(t, err)
 	return p
 }
@@ -301,6 +326,18 @@ func TestStories(t *testing.T) {
 			10m  => update oncall (step 1): owner_changed
 			11m  look`,
 	} {
-		t.Run(name, func(t *testing.T) { play(t, testPolicy(t), noon, script) })
+		t.Run(name, func(t *testing.T) { play(t, patientPolicy(t), noon, script) })
 	}
+}
+
+// patientPolicy is testPolicy with an owner that has promised nothing.
+func patientPolicy(t *testing.T) *Policy {
+	t.Helper()
+	s := testSpec()
+	owner := s.Owners["inference-platform"]
+	owner.RespondWithin = 0
+	s.Owners["inference-platform"] = owner
+	p, err := Build(s, knownDocument)
+	require.NoError(t, err)
+	return p
 }

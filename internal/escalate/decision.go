@@ -18,7 +18,8 @@ const (
 	ReasonStep         Reason = "not_acknowledged"        // the next step
 	ReasonRepeat       Reason = "repeat_interval"         // the last step again
 	ReasonAckExpired   Reason = "acknowledgement_expired" // the last step again
-	ReasonWoke         Reason = "snooze_ended"            // the last step again
+	ReasonWoke         Reason = "snooze_ended"            // the last step again: a snooze, silence, mute … of all is over
+	ReasonOverdue      Reason = "response_overdue"        // the next step, or the last one again: see Owner.RespondWithin
 	ReasonMembers      Reason = "members_changed"         // an update
 	ReasonHigherTier   Reason = "higher_tier_joined"      // an update at once
 	ReasonEnded        Reason = "ended"                   // the end
@@ -27,8 +28,8 @@ const (
 	ReasonQuiet        Reason = "nothing_due"
 	ReasonCollecting   Reason = "collecting" // low waits for the batch
 	ReasonHeld         Reason = "acknowledged"
-	ReasonAsleep       Reason = "snoozed"
-	ReasonClosed       Reason = "closed"
+	// A group that is held as a whole has the reason of its first episode: one of ledger.Suppressed….
+	ReasonClosed Reason = "closed"
 )
 
 // Order says that receivers must be told the group's state.
@@ -49,11 +50,22 @@ type Digest struct {
 	BatchAt time.Time
 }
 
-// Hold is an episode whose suppression changed: a page of the group went out without it (Reason is set), or one that
-// tells of it has been ordered after all (Reason is empty).
+// Hold is an episode whose state changed: what holds it, until when (see ledger.Episode.Held), and why a page that was due
+// left it out (see ledger.Episode.Suppressed). Settled says that it does not flap any more.
 type Hold struct {
-	EpisodeID string
-	Reason    string
+	EpisodeID  string
+	Held       string
+	Until      time.Time
+	Suppressed string
+	Settled    bool
+}
+
+// Apply writes a hold into its episode.
+func (h Hold) Apply(e *ledger.Episode) {
+	e.Held, e.HeldUntil, e.Suppressed = h.Held, h.Until, h.Suppressed
+	if h.Settled {
+		e.FlapNoticedAt = time.Time{}
+	}
 }
 
 // Decision is what is due for a group. Group is its new state: DueAt says when to decide again, NextStep in words what
@@ -63,7 +75,7 @@ type Decision struct {
 	Orders []Order
 	// Digest is set where the group goes out in a digest.
 	Digest *Digest
-	// Holds lists the episodes to mark.
+	// Holds lists the episodes to change.
 	Holds []Hold
 	// Expired is who had acknowledged, where the acknowledgement has expired.
 	Expired string
@@ -84,9 +96,6 @@ func ToldUntil(sent int64) time.Time {
 	}
 	return time.Unix(0, sent)
 }
-
-// snoozed reports whether an episode is snoozed. A rise ends a snooze by clearing it: see ledger.Record.
-func snoozed(e *ledger.Episode, now time.Time) bool { return e.SnoozedUntil.After(now) }
 
 // highest is the most urgent tier of episodes, NoSeverity for none.
 func highest(episodes []*ledger.Episode) alert.Severity {

@@ -31,5 +31,5 @@ func (p *Policy) DigestPage(id string, episodes []*ledger.Episode, told time.Tim
 	owner := strings.TrimPrefix(rest[len(at):], ":")
 	day, _, _ := strings.Cut(at, "T")
 	g := &ledger.Group{ID: id, Owner: owner, Labels: map[string]string{alert.LabelOwner: owner, LabelDigest: day}}
-	return p.message(g, episodes, step, now, func(e *ledger.Episode) bool { return !e.EndedAt.Before(told) })
+	return p.message(g, episodes, step, now, func(e *ledger.Episode) bool { return !e.EndedAt.Before(told) && !e.Unwanted() })
 }

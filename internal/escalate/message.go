@@ -2,6 +2,7 @@ package escalate
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -20,10 +21,12 @@ const (
 	AnnotationStep          = "step"
 	AnnotationPageURL       = "page_url"
 	AnnotationRespondWithin = "respond_within"
+	AnnotationRespondBy     = "respond_by"
+	AnnotationFlapping      = "flapping"
 )
 
 // Page is what a destination is to be told about a group now: one alert per episode, those that fire first, the most
-// urgent first. It leaves out what is snoozed, what ended before the destination was last told (see ToldUntil), and
+// urgent first. It leaves out what is held, what ended before the destination was last told (see ToldUntil), and
 // what nobody was told of while it fired. step is the one that the group has reached.
 func (p *Policy) Page(g *ledger.Group, episodes []*ledger.Episode, told time.Time, step int, now time.Time) notify.Message {
 	return p.message(g, episodes, step, now, func(e *ledger.Episode) bool {
@@ -31,12 +34,12 @@ func (p *Policy) Page(g *ledger.Group, episodes []*ledger.Episode, told time.Tim
 	})
 }
 
-// message holds the open episodes that are awake, and the ended ones that are news.
+// message has the open episodes that are awake, and the ended ones that are news.
 func (p *Policy) message(g *ledger.Group, episodes []*ledger.Episode, step int, now time.Time, news func(*ledger.Episode) bool) notify.Message {
 	m := notify.Message{Key: g.ID, GroupLabels: g.Labels, Now: now}
 	for _, e := range ordered(episodes) {
-		if e.Open() && !snoozed(e, now) || !e.Open() && news(e) {
-			m.Alerts = append(m.Alerts, p.alertOf(e, p.ownerOf(g.Owner), step, now))
+		if e.Open() && e.HeldAt(now) == "" || !e.Open() && news(e) {
+			m.Alerts = append(m.Alerts, p.alertOf(e, g, step, now))
 		}
 	}
 	return m
@@ -61,7 +64,7 @@ func ordered(episodes []*ledger.Episode) []*ledger.Episode {
 	return sorted
 }
 
-func (p *Policy) alertOf(e *ledger.Episode, o *owner, step int, now time.Time) notify.Alert {
+func (p *Policy) alertOf(e *ledger.Episode, g *ledger.Group, step int, now time.Time) notify.Alert {
 	a := notify.Alert{
 		Labels:       pageLabels(e),
 		Annotations:  make(map[string]string, len(e.Annotations)+6),
@@ -88,8 +91,14 @@ func (p *Policy) alertOf(e *ledger.Episode, o *owner, step int, now time.Time) n
 	if step > 0 {
 		set(AnnotationStep, strconv.Itoa(step))
 	}
-	if o.respondWithin > 0 {
+	if o := p.ownerOf(g.Owner); o.respondWithin > 0 {
 		set(AnnotationRespondWithin, o.respondWithin.String())
+	}
+	if e.Open() && !g.RespondBy.IsZero() {
+		set(AnnotationRespondBy, g.RespondBy.UTC().Format(time.RFC3339))
+	}
+	if p.flapsUntil(e, now).After(now) {
+		set(AnnotationFlapping, fmt.Sprintf("it has fired or ended %d times within %s: no more pages until it settles", p.flapping.Changes, p.flapping.Within))
 	}
 	return a
 }

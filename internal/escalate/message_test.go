@@ -52,7 +52,7 @@ func TestWhatAPageCarries(t *testing.T) {
 func TestAPageWithoutAddressOrNumbers(t *testing.T) {
 	s := testSpec()
 	s.ExternalURL = ""
-	p, err := Build(s, knownReceiver)
+	p, err := Build(s, knownDocument)
 	require.NoError(t, err)
 	e := testEpisode()
 	e.Owner, e.Value, e.Threshold, e.Response, e.Annotations = "nobody", nil, nil, "", nil
@@ -136,7 +136,7 @@ func TestWhoIsInAPage(t *testing.T) {
 func TestGroupLabels(t *testing.T) {
 	s := testSpec()
 	s.GroupBy = []string{"owner", "instance", "nowhere"}
-	p, err := Build(s, knownReceiver)
+	p, err := Build(s, knownDocument)
 	require.NoError(t, err)
 	e := testEpisode()
 	e.Labels["instance"] = "a\"}\n"

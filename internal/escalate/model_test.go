@@ -29,6 +29,12 @@ type model struct {
 	closed   bool
 
 	interval, handFor int
+	// respondFor is the promised time, 0 for none; untilRespond counts down where somebody has to respond.
+	respondFor, untilRespond int
+	expecting                bool
+	silences                 map[string]int // minutes left, by alert
+	// muted are the minutes in which only what is critical is paged.
+	mutedFrom, mutedTo int
 
 	said []string // by the present minute
 	now  int
@@ -49,16 +55,27 @@ type member struct {
 	tierAge  int // since it opened or rose
 	rose     bool
 	came     bool // since the last message
-	woke     bool // since the last message
+	woke     bool // from a snooze, since the last message
+	released bool // by something else, since the last message
 	known    bool // a message was sent while it was there
 	goneNews bool // it was known, and has ended since the last message
 	snooze   int
+	// asleep and held are how it was at the last look: snoozed, and held by something else.
+	asleep, held bool
+}
+
+// holds reports whether something keeps pages from telling of a member now.
+func (m *model) holds(e *member) bool { return e.snooze > 0 || m.heldElse(e) }
+
+func (m *model) heldElse(e *member) bool {
+	muted := m.now >= m.mutedFrom && m.now < m.mutedTo
+	return m.silences[e.id] > 0 || muted && e.tier != alert.Critical
 }
 
 func (m *model) awake() []*member {
 	var all []*member
 	for _, e := range m.members {
-		if e.open && e.snooze <= 0 {
+		if e.open && !m.holds(e) {
 			all = append(all, e)
 		}
 	}
@@ -77,12 +94,14 @@ func (m *model) minute() {
 	m.stepAge++
 	m.toldAge++
 	m.handAge++
+	m.untilRespond--
+	for id := range m.silences {
+		m.silences[id]--
+	}
 	for _, e := range m.members {
 		e.tierAge++
 		if e.snooze > 0 {
-			if e.snooze--; e.snooze == 0 {
-				e.woke = true
-			}
+			e.snooze--
 		}
 	}
 }
@@ -107,7 +126,7 @@ func (m *model) fire(id string, t alert.Severity) {
 func (m *model) turn(id string, t alert.Severity) {
 	e := m.find(id)
 	if t > e.tier {
-		e.tierAge, e.rose, e.snooze, e.woke = 0, e.rose || e.tierAge > 0, 0, false
+		e.tierAge, e.rose, e.snooze, e.woke, e.asleep = 0, e.rose || e.tierAge > 0, 0, false, false
 	}
 	e.tier, m.news = t, true
 }
@@ -166,6 +185,12 @@ func (m *model) decide() {
 		m.closed = true
 		return
 	}
+	for _, e := range m.members {
+		if e.open {
+			e.woke, e.released = e.woke || e.asleep && e.snooze <= 0, e.released || e.held && !m.heldElse(e)
+			e.asleep, e.held = e.snooze > 0, m.heldElse(e)
+		}
+	}
 	paged := len(m.told) > 0
 	restart, higherJoined := false, false
 	if awake := m.awake(); len(awake) > 0 {
@@ -206,6 +231,7 @@ func (m *model) decide() {
 	}
 	expired := m.inHand && m.handAge >= m.handFor
 	if m.inHand && !expired {
+		m.expecting = false
 		return
 	}
 	m.inHand = false
@@ -218,12 +244,16 @@ func (m *model) decide() {
 }
 
 func (m *model) pages(expired bool) {
+	overdue := func() bool { return m.expecting && m.untilRespond <= 0 }
+	expect := func() { m.expecting, m.untilRespond = m.respondFor > 0, m.respondFor }
 	again := func() {
+		m.expecting = m.expecting && m.untilRespond > 0
 		n := m.reached()
 		m.say("repeat", []string{m.steps[n-1].receiver}, n)
 		m.stepAge = 0
 	}
 	take := func(n int) {
+		m.expecting = m.expecting && m.untilRespond > 0
 		m.say("page", []string{m.steps[n-1].receiver}, n)
 		m.step, m.stepAge = n, 0
 	}
@@ -232,14 +262,16 @@ func (m *model) pages(expired bool) {
 		return
 	case m.step == 0:
 		take(m.nextStep(0))
+		expect()
 	case expired || m.slept:
 		again()
+		expect()
 	}
 	n := m.nextStep(m.step)
 	switch {
-	case n != 0 && m.stepAge >= m.steps[n-1].after:
+	case n != 0 && (m.stepAge >= m.steps[n-1].after || overdue()):
 		take(n)
-	case n == 0 && m.stepAge >= m.spec[m.tier].repeat:
+	case n == 0 && (m.stepAge >= m.spec[m.tier].repeat || overdue()):
 		again()
 	}
 }
@@ -250,7 +282,7 @@ func (m *model) updates(before int, restart, higherJoined bool) {
 	}
 	news := m.news
 	for _, e := range m.members {
-		news = news || e.goneNews || e.open && e.snooze <= 0 && (e.came || e.woke)
+		news = news || e.goneNews || e.open && !m.holds(e) && (e.came || e.woke || e.released)
 	}
 	var others []string
 	for _, r := range m.told {
@@ -269,7 +301,7 @@ func (m *model) updates(before int, restart, higherJoined bool) {
 	if len(m.said) > before {
 		m.news, m.toldAge, m.slept = false, 0, false
 		for _, e := range m.members {
-			e.came, e.woke, e.goneNews = false, false, false
+			e.came, e.woke, e.released, e.goneNews = false, false, false, false
 			e.known = e.known || e.open
 		}
 	}

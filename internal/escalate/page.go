@@ -7,7 +7,7 @@ import (
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
 )
 
-// held reports whether people hold the pages back: an acknowledgement in force, or a snooze of all that is open.
+// held reports whether the pages are held back: by an acknowledgement in force, or because all that is open is held.
 func (c *choice) held() bool {
 	g := &c.group
 	asleep := len(c.awake) == 0
@@ -16,6 +16,7 @@ func (c *choice) held() bool {
 		g.Dirty = false // what changes meanwhile is known by its time; what joins wakes the group
 	}
 	if c.acknowledged() {
+		g.RespondBy = time.Time{} // somebody has
 		c.because(ReasonHeld)
 		c.await(g.AcknowledgedAt.Add(c.AcknowledgeFor), "acknowledgement by %s expires", g.AcknowledgedBy)
 		return true
@@ -25,7 +26,7 @@ func (c *choice) held() bool {
 		g.AcknowledgedAt, g.AcknowledgedBy = time.Time{}, ""
 	}
 	if asleep {
-		c.because(ReasonAsleep)
+		c.because(Reason(c.open[0].HeldAt(c.now)))
 	}
 	return asleep
 }
@@ -43,26 +44,54 @@ func (c *choice) page() {
 			return
 		}
 		c.take(first, c.restarted())
+		c.expectAnswer()
 	case c.Expired != "":
 		c.repeat(ReasonAckExpired)
+		c.expectAnswer()
 	case c.slept():
 		c.repeat(ReasonWoke)
+		c.expectAnswer()
 	}
 	for n := c.owner.next(g.Step, g.Tier); n != 0; n = c.owner.next(g.Step, g.Tier) {
 		s := c.owner.step(n)
-		if at := g.StepAt.Add(s.after); c.now.Before(at) {
+		at, reason := c.sooner(g.StepAt.Add(s.after), ReasonStep)
+		if c.now.Before(at) {
 			c.await(at, "page %s (step %d)", list(s.receivers), n)
 			return
 		}
-		c.take(n, ReasonStep)
+		c.take(n, reason)
 	}
-	if every := c.tiers[g.Tier].repeat; every > 0 {
-		if !c.now.Before(g.StepAt.Add(every)) {
-			c.repeat(ReasonRepeat)
+	every := c.tiers[g.Tier].repeat
+	if every <= 0 && g.RespondBy.IsZero() {
+		return
+	}
+	at, reason := g.RespondBy, ReasonOverdue
+	if every > 0 {
+		at, reason = c.sooner(g.StepAt.Add(every), ReasonRepeat)
+	}
+	if !c.now.Before(at) {
+		c.repeat(reason)
+		if at = g.StepAt.Add(every); every <= 0 {
+			return
 		}
-		last := c.owner.step(c.owner.reached(g.Step, g.Tier))
-		c.await(g.StepAt.Add(every), "repeat to %s", list(last.receivers))
 	}
+	c.await(at, "repeat to %s", list(c.owner.step(c.owner.reached(g.Step, g.Tier)).receivers))
+}
+
+// expectAnswer begins the time that the owner has promised to respond within.
+func (c *choice) expectAnswer() {
+	c.group.RespondBy = time.Time{}
+	if c.owner.respondWithin > 0 {
+		c.group.RespondBy = c.now.Add(c.owner.respondWithin)
+	}
+}
+
+// sooner is when the chain goes on, and why: at a time, or before it when nobody has responded within the promised time.
+func (c *choice) sooner(at time.Time, reason Reason) (time.Time, Reason) {
+	if by := c.group.RespondBy; !by.IsZero() && by.Before(at) {
+		return by, ReasonOverdue
+	}
+	return at, reason
 }
 
 // restarted is why the first step is taken.
@@ -79,7 +108,7 @@ func (c *choice) restarted() Reason {
 	}
 }
 
-// sleep marks a group that is snoozed as a whole: its last step is then later than its last message, and its next
+// sleep marks a group that is held as a whole: its last step is then later than its last message, and its next
 // one is counted from when it wakes.
 func (c *choice) sleep() {
 	g := &c.group
@@ -88,31 +117,26 @@ func (c *choice) sleep() {
 	}
 }
 
-// slept reports whether the group was snoozed as a whole since its last message.
+// slept reports whether the group was held as a whole since its last message.
 func (c *choice) slept() bool { return c.group.StepAt.After(c.group.UpdatedAt) }
 
-// awakeSince is when an awake episode opened, or its snooze ended.
-func awakeSince(e *ledger.Episode) time.Time { return later(e.OpenedAt, e.SnoozedUntil) }
-
-// wakes is when the next snooze ends; zero where nothing is snoozed.
-func (c *choice) wakes() time.Time {
-	var first time.Time
-	for _, e := range c.open {
-		if snoozed(e, c.now) && (first.IsZero() || e.SnoozedUntil.Before(first)) {
-			first = e.SnoozedUntil
-		}
+// answered takes the promised time out of the account once it has passed: it escalates once.
+func (c *choice) answered() {
+	if !c.group.RespondBy.IsZero() && !c.now.Before(c.group.RespondBy) {
+		c.group.RespondBy = time.Time{}
 	}
-	return first
 }
 
 func (c *choice) take(n int, reason Reason) {
 	c.group.Step, c.group.StepAt = n, c.now
+	c.answered()
 	c.order(ledger.DeliverPage, c.owner.step(n).receivers, n, reason)
 }
 
 func (c *choice) repeat(reason Reason) {
 	n := c.owner.reached(c.group.Step, c.group.Tier)
 	c.group.StepAt = c.now
+	c.answered()
 	c.order(ledger.DeliverRepeat, c.owner.step(n).receivers, n, reason)
 }
 
@@ -184,22 +208,6 @@ func (c *choice) order(kind ledger.DeliveryKind, receivers []string, n int, reas
 		}
 	}
 	c.hold()
-}
-
-// hold marks the episodes that this decision's messages leave out because a person snoozed them, and takes the mark
-// from those that are told of after all.
-func (c *choice) hold() {
-	if len(c.Holds) > 0 {
-		return
-	}
-	for _, e := range c.open {
-		switch asleep := snoozed(e, c.now); {
-		case asleep && e.Suppressed == "" && e.NotifiedAt.IsZero():
-			c.Holds = append(c.Holds, Hold{EpisodeID: e.ID, Reason: ledger.SuppressedSnoozed})
-		case !asleep && e.Suppressed == ledger.SuppressedSnoozed:
-			c.Holds = append(c.Holds, Hold{EpisodeID: e.ID})
-		}
-	}
 }
 
 func earlier(a, b time.Time) time.Time {

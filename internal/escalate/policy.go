@@ -22,6 +22,8 @@ type Policy struct {
 	groupBy     []string
 	externalURL *url.URL // nil: none
 	owners      map[string]*owner
+	flapping    FlappingSpec
+	inhibit     []InhibitRule
 }
 
 // tier is what a policy says about a tier that is paged.
@@ -34,6 +36,9 @@ type owner struct {
 	batch         timeOfDay
 	respondWithin time.Duration
 	steps         []step
+	hours         *hours // nil: paged at any time
+	muteCritical  bool
+	budget        Budget
 }
 
 type step struct {
@@ -99,3 +104,20 @@ func (p *Policy) PageURL(episodeID string) string {
 
 // list joins names as a sentence does.
 func list(names []string) string { return strings.Join(names, ", ") }
+
+// Budget is how many pages an owner should have to take within a time. Zero: nobody has said.
+type Budget struct {
+	Pages  int           `json:"pages"`
+	Within time.Duration `json:"within"`
+}
+
+// Budgets returns the budgets of the owners that have one.
+func (p *Policy) Budgets() map[string]Budget {
+	all := map[string]Budget{}
+	for name, o := range p.owners {
+		if o.budget.Pages > 0 {
+			all[name] = o.budget
+		}
+	}
+	return all
+}

@@ -3,6 +3,7 @@ package escalate
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,21 +23,31 @@ type scene struct {
 	group    *ledger.Group
 	episodes []*ledger.Episode
 	told     func(d Decision)
-	decided  int
+	around   Circumstances
+	// inhibited are alerts by id; changes the times at which they fired or ended.
+	inhibited map[string]bool
+	changes   map[string][]time.Time
+	noticed   map[string]time.Time
+	decided   int
 }
 
 func newScene(p *Policy, start time.Time, told func(Decision)) *scene {
-	return &scene{policy: p, start: start, now: start, told: told}
+	s := &scene{
+		policy: p, start: start, now: start, told: told,
+		inhibited: map[string]bool{}, changes: map[string][]time.Time{}, noticed: map[string]time.Time{},
+	}
+	s.around.Inhibited = func(e *ledger.Episode) bool { return s.inhibited[e.AlertID] }
+	return s
 }
 
 func (s *scene) decide() Decision {
 	if s.decided++; s.decided%8 == 0 {
 		s.restart()
 	}
-	d := s.policy.Decide(*s.group, s.episodes, s.now)
+	d := s.policy.Decide(*s.group, s.members(), s.now, s.around)
 	*s.group = d.Group
 	for _, hold := range d.Holds {
-		s.episode(hold.EpisodeID).Suppressed = hold.Reason
+		hold.Apply(s.episode(hold.EpisodeID))
 	}
 	if d.Digest != nil {
 		s.group.DigestID = "digest"
@@ -78,6 +89,9 @@ func (s *scene) episode(id string) *ledger.Episode {
 }
 
 func (s *scene) touch(dirty bool) {
+	if s.group == nil {
+		return
+	}
 	s.group.Dirty = s.group.Dirty || dirty
 	if s.group.Open() && (s.group.DueAt.IsZero() || s.group.DueAt.After(s.now)) {
 		s.group.DueAt = s.now
@@ -89,8 +103,14 @@ func (s *scene) fire(id, owner string, t alert.Severity) {
 		ID: id, AlertID: id, Rule: "KVCacheNearlyFull", Owner: owner, Severity: t, Highest: t,
 		OpenedAt: s.now, RaisedAt: s.now, StartsAt: s.now,
 	}
+	e.Recent, e.FlapNoticedAt = slices.Clone(s.changes[id]), s.noticed[id]
+	s.policy.Begin(e)
+	s.changes[id] = append(s.changes[id], s.now)
 	s.episodes = append(s.episodes, e)
-	if s.group == nil {
+	if s.group == nil || !s.group.Open() {
+		for _, old := range s.episodes[:len(s.episodes)-1] {
+			old.GroupID = "closed"
+		}
 		s.group = s.policy.Open(e, s.now)
 		return
 	}
@@ -112,6 +132,8 @@ func (s *scene) turn(id string, t alert.Severity) {
 
 func (s *scene) end(id string) {
 	s.episode(id).EndedAt = s.now
+	s.changes[id] = append(s.changes[id], s.now)
+	s.noticed[id] = s.episode(id).FlapNoticedAt
 	s.touch(true)
 }
 
@@ -123,6 +145,41 @@ func (s *scene) acknowledge(by string) {
 func (s *scene) snooze(id string, d time.Duration) {
 	s.episode(id).SnoozedUntil = s.now.Add(d)
 	s.touch(false)
+}
+
+func (s *scene) silence(id string, d time.Duration) {
+	one, err := CompileSilence(&ledger.Silence{
+		Matchers: []ledger.Matcher{{Name: alert.LabelAlertID, Value: id, IsEqual: true}}, StartsAt: s.now, EndsAt: s.now.Add(d),
+	})
+	if err != nil {
+		panic(err)
+	}
+	s.around.Silences = append(s.around.Silences, one)
+	s.touch(false)
+}
+
+// members are the episodes of the present group.
+func (s *scene) members() (members []*ledger.Episode) {
+	for _, e := range s.episodes {
+		if e.GroupID == "" {
+			members = append(members, e)
+		}
+	}
+	return members
+}
+
+// accept is what the exporter does when a destination has accepted the group's page.
+func (s *scene) accept() {
+	for _, a := range s.policy.Page(s.group, s.members(), time.Time{}, s.group.Step, s.now).Alerts {
+		e := s.episode(a.Labels[alert.LabelEpisodeID])
+		if e.NotifiedAt.IsZero() {
+			e.NotifiedAt = s.now
+		}
+		if a.Annotations[AnnotationFlapping] != "" && e.FlapNoticedAt.IsZero() {
+			e.FlapNoticedAt = s.now
+			s.touch(false)
+		}
+	}
 }
 
 // act does what a line of a script says.
@@ -152,6 +209,20 @@ func (s *scene) act(t *testing.T, words []string) {
 		d, err := time.ParseDuration(words[2])
 		require.NoError(t, err)
 		s.snooze(words[1], d)
+	case "silence": // an alert by its id, for a time
+		d, err := time.ParseDuration(words[2])
+		require.NoError(t, err)
+		s.silence(words[1], d)
+	case "unsilence":
+		s.around.Silences = nil
+		s.touch(false)
+	case "inhibit":
+		s.inhibited[words[1]] = true
+		s.touch(false)
+	case "release": // nobody tells the group
+		delete(s.inhibited, words[1])
+	case "accept": // a destination accepts what was sent last
+		s.accept()
 	case "look":
 	default:
 		t.Fatalf("unknown action %q", words)

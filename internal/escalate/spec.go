@@ -16,8 +16,16 @@ type Spec struct {
 	// AcknowledgeFor is how long an acknowledgement holds back the steps.
 	AcknowledgeFor time.Duration `mapstructure:"acknowledge_for"`
 	// LostAfter is how long an alert whose state is no longer repeated stays open as `no_data`.
-	LostAfter time.Duration        `mapstructure:"lost_after"`
-	Owners    map[string]OwnerSpec `mapstructure:"owners"`
+	LostAfter time.Duration `mapstructure:"lost_after"`
+	// Flapping says when an alert fires and ends too often to be paged each time.
+	Flapping FlappingSpec         `mapstructure:"flapping"`
+	Owners   map[string]OwnerSpec `mapstructure:"owners"`
+}
+
+// FlappingSpec calls an alert flapping that has fired or ended Changes times within a time; 0: none is.
+type FlappingSpec struct {
+	Changes int           `mapstructure:"changes"`
+	Within  time.Duration `mapstructure:"within"`
 }
 
 // TiersSpec says when each tier's first page falls due.
@@ -47,15 +55,20 @@ type BatchedSpec struct {
 type OwnerSpec struct {
 	// TimeZone is the one in which the owner's daily digest goes out; empty: that of the tier.
 	TimeZone string `mapstructure:"time_zone"`
-	// RespondWithin is a promise that pages tell of, and nothing else.
+	// RespondWithin is how long after its first page somebody has to acknowledge: then the next step is taken, whatever
+	// its `after`, or the last one repeated.
 	RespondWithin time.Duration `mapstructure:"respond_within"`
 	// Steps are taken one after the other until somebody acknowledges. An owner without steps falls to Unowned.
 	Steps []StepSpec `mapstructure:"steps"`
 
-	// Keys that are known and not built yet: set, they are refused.
-	AlertBudget       any `mapstructure:"alert_budget"`
-	MuteTimeIntervals any `mapstructure:"mute_time_intervals"`
-	MuteCritical      any `mapstructure:"mute_critical"`
+	// AlertBudget is how many pages are bearable, such as "2 per 12h". It is measured, and holds nothing back.
+	AlertBudget string `mapstructure:"alert_budget"`
+	// MuteTimeIntervals and ActiveTimeIntervals name time_intervals in which the owner is not paged, and outside of which
+	// it is not. What still fires afterwards is paged then.
+	MuteTimeIntervals   []string `mapstructure:"mute_time_intervals"`
+	ActiveTimeIntervals []string `mapstructure:"active_time_intervals"`
+	// MuteCritical lets them hold critical alerts, too.
+	MuteCritical bool `mapstructure:"mute_critical"`
 }
 
 // StepSpec is one step of an owner's chain.
@@ -83,5 +96,6 @@ func DefaultSpec() Spec {
 		GroupInterval:  5 * time.Minute,
 		AcknowledgeFor: 4 * time.Hour,
 		LostAfter:      time.Hour,
+		Flapping:       FlappingSpec{Changes: 4, Within: 20 * time.Minute},
 	}
 }

@@ -47,3 +47,13 @@ func (e *Episode) FlappedBefore(changes int, within time.Duration) bool {
 	n := len(e.Recent) - changes
 	return changes > 0 && n >= 0 && e.Recent[n].Add(within).After(e.OpenedAt)
 }
+
+// NoticeFlapping records that a page was accepted which says that the alert flaps.
+func NoticeFlapping(tx Tx, episodeID string) error {
+	e, err := tx.Episode(episodeID)
+	if err != nil || !e.Open() || !e.FlapNoticedAt.IsZero() {
+		return err
+	}
+	e.FlapNoticedAt = tx.Now()
+	return write(tx, e, nil, nil)
+}

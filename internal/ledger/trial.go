@@ -18,3 +18,10 @@ func Try(tx Tx, receiver, by string) (*Trial, error) {
 	t := &Trial{ID: newID(tx.Now()), Receiver: receiver, RequestedBy: by, RequestedAt: tx.Now()}
 	return t, tx.PutTrial(t)
 }
+
+// Settings that the exporter publishes for the page: the names of its receivers, a JSON list, and its owners' budgets, a
+// JSON object of {"pages": 2, "within": nanoseconds} by owner.
+const (
+	SettingReceivers = "escalation.receivers"
+	SettingBudgets   = "escalation.budgets"
+)

@@ -3,16 +3,18 @@ package notify
 import (
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 
 	"go.opentelemetry.io/collector/confmap"
 	"go.yaml.in/yaml/v3"
 )
 
-// Document is the part of Alertmanager's configuration that says where messages go: `receivers`, `global` and
-// `templates`, in Alertmanager's own words. It hides its content whenever it is shown: most of it is secrets.
+// Document is the part of Alertmanager's configuration that says where messages go, and when they do not: `receivers`,
+// `global`, `templates`, `time_intervals` and `inhibit_rules`, in Alertmanager's own words. It hides its content whenever it is shown: most of it is secrets.
 type Document struct {
 	root *yaml.Node
 	// textual is root with every structure that came from an environment variable or a file left as the text that it
@@ -21,7 +23,7 @@ type Document struct {
 }
 
 // Keys are the top-level keys that a Document takes.
-var Keys = []string{"receivers", "global", "templates"}
+var Keys = []string{"receivers", "global", "templates", "time_intervals", "inhibit_rules"}
 
 // ReadDocument takes the document's keys out of a component's configuration. Scalars that came from an environment
 // variable or a file keep their original text: a secret 0012345 stays that.
@@ -185,6 +187,21 @@ func plain(v any) (*yaml.Node, error) {
 		return nil, err
 	}
 	return n, nil
+}
+
+// Fingerprint changes with what the document says of times and inhibition, and tells nothing of the rest.
+func (d Document) Fingerprint() string {
+	if d.root == nil {
+		return ""
+	}
+	h := fnv.New64a()
+	for _, key := range []string{"time_intervals", "inhibit_rules"} {
+		if part := find(d.root, key); part != nil {
+			content, err := yaml.Marshal(part)
+			_, _ = fmt.Fprint(h, key, string(content), err)
+		}
+	}
+	return strconv.FormatUint(h.Sum64(), 16)
 }
 
 const hidden = "[REDACTED]"

@@ -4,14 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/alertmanager/config"
+	amcommoncfg "github.com/prometheus/alertmanager/config/common"
 	"github.com/prometheus/alertmanager/config/receiver"
 	amnotify "github.com/prometheus/alertmanager/notify"
+	"github.com/prometheus/alertmanager/pkg/labels"
 	"github.com/prometheus/alertmanager/template"
+	"github.com/prometheus/alertmanager/timeinterval"
 	commoncfg "github.com/prometheus/common/config"
 	"go.yaml.in/yaml/v3"
 )
@@ -38,6 +43,7 @@ type Receivers struct {
 	byReceiver   map[string][]Destination
 	integrations map[string]*integration
 	connections  *connections
+	cfg          *config.Config
 }
 
 type integration struct {
@@ -63,7 +69,7 @@ func Build(d Document, opts Options) (*Receivers, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	r := &Receivers{byReceiver: map[string][]Destination{}, integrations: map[string]*integration{}, connections: &connections{open: map[*bounded]struct{}{}}}
+	r := &Receivers{cfg: cfg, byReceiver: map[string][]Destination{}, integrations: map[string]*integration{}, connections: &connections{open: map[*bounded]struct{}{}}}
 	dial := opts.Guard.dialer(r.connections)
 	for i, rc := range cfg.Receivers {
 		built, err := receiver.BuildReceiverIntegrations(rc, tmpl, logger, commoncfg.WithDialContextFunc(dial), commoncfg.WithUserAgent("otelcol-escalation"))
@@ -99,6 +105,50 @@ func (r *Receivers) All() []Destination {
 		all = append(all, r.byReceiver[name]...)
 	}
 	return all
+}
+
+// TimeIntervals are the document's, by name.
+func (r *Receivers) TimeIntervals() map[string][]timeinterval.TimeInterval {
+	all := map[string][]timeinterval.TimeInterval{}
+	for _, one := range r.cfg.TimeIntervals {
+		all[one.Name] = one.TimeIntervals
+	}
+	return all
+}
+
+// InhibitRules are the document's. Those in Alertmanager's old words (source_match, target_match_re, …) are matchers, too.
+func (r *Receivers) InhibitRules() (rules []InhibitRule, err error) {
+	for i, one := range r.cfg.InhibitRules {
+		rule := InhibitRule{Source: labels.Matchers(one.SourceMatchers), Target: labels.Matchers(one.TargetMatchers), Equal: one.Equal}
+		for _, old := range []struct {
+			exact  map[string]string
+			regexp amcommoncfg.MatchRegexps
+			into   *labels.Matchers
+		}{{one.SourceMatch, one.SourceMatchRE, &rule.Source}, {one.TargetMatch, one.TargetMatchRE, &rule.Target}} {
+			for _, name := range slices.Sorted(maps.Keys(old.exact)) {
+				m, matcherErr := labels.NewMatcher(labels.MatchEqual, name, old.exact[name])
+				*old.into, err = append(*old.into, m), errors.Join(err, matcherErr)
+			}
+			for _, name := range slices.Sorted(maps.Keys(old.regexp)) {
+				m, matcherErr := labels.NewMatcher(labels.MatchRegexp, name, old.regexp[name].Original)
+				*old.into, err = append(*old.into, m), errors.Join(err, matcherErr)
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("inhibit_rules[%d]: %w", i, err)
+		}
+		if len(rule.Source) == 0 || len(rule.Target) == 0 {
+			return nil, fmt.Errorf("inhibit_rules[%d]: must have source_matchers and target_matchers: without them every alert would be inhibited", i)
+		}
+		rules = append(rules, rule)
+	}
+	return rules, nil
+}
+
+// InhibitRule is one of inhibit_rules.
+type InhibitRule struct {
+	Source, Target labels.Matchers
+	Equal          []string
 }
 
 // receiversOf are the document's own, each a mapping with a name.
@@ -156,7 +206,22 @@ func load(root *yaml.Node) (*config.Config, error) {
 			}
 		}
 	}
-	return nil, fmt.Errorf("global, templates: %w", redact(err))
+	for _, key := range Keys[1:] { // which of the others?
+		if _, withoutErr := loadWith(without(root, key), nil); withoutErr == nil {
+			return nil, fmt.Errorf("%s: %w", key, redact(err))
+		}
+	}
+	return nil, fmt.Errorf("%s: %w", strings.Join(Keys[1:], ", "), redact(err))
+}
+
+func without(root *yaml.Node, key string) *yaml.Node {
+	rest := &yaml.Node{Kind: yaml.MappingNode}
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		if root.Content[i].Value != key {
+			rest.Content = append(rest.Content, root.Content[i], root.Content[i+1])
+		}
+	}
+	return rest
 }
 
 func loadWith(root *yaml.Node, receivers []*yaml.Node) (*config.Config, error) {
@@ -167,12 +232,7 @@ func loadWith(root *yaml.Node, receivers []*yaml.Node) (*config.Config, error) {
 	} else {
 		list.Content = []*yaml.Node{{Kind: yaml.MappingNode, Content: []*yaml.Node{text("name"), text(first)}}}
 	}
-	doc := &yaml.Node{Kind: yaml.MappingNode}
-	for i := 0; i+1 < len(root.Content); i += 2 {
-		if root.Content[i].Value != "receivers" {
-			doc.Content = append(doc.Content, root.Content[i], root.Content[i+1])
-		}
-	}
+	doc := without(root, "receivers")
 	doc.Content = append(doc.Content, text("receivers"), list, text("route"),
 		&yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{text("receiver"), text(first)}})
 	content, err := yaml.Marshal(doc)

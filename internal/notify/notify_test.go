@@ -223,7 +223,7 @@ func TestWrongDocuments(t *testing.T) {
 		"receivers: [{name: a, webhook_configs: [{url: 'http://x'}]}, {name: a}]": "receivers[1].name: receivers[0] has this name already",
 		"receivers: [{name: a}]": "receivers[0] (a): must have at least one configuration",
 		"receivers: [{name: a, webhook_configs: [{url: 'http://x'}]}, {name: b, webhook_configs: [{uri: x}]}]": "receivers[1] (b): ",
-		"receivers: [{name: a, webhook_configs: [{url: 'http://x'}]}]\nglobal: {nonsense: 1}":                  "global, templates: ",
+		"receivers: [{name: a, webhook_configs: [{url: 'http://x'}]}]\nglobal: {nonsense: 1}":                  "global: ",
 		"receivers: [{name: a, slack_configs: [{channel: x}]}]":                                                "receivers[0] (a): ",
 		"receivers: [{name: a/b, webhook_configs: [{url: 'http://x'}]}]":                                       "must not contain a slash",
 	} {
