@@ -80,8 +80,12 @@ func (e *Evaluator) absent(l *live, now time.Time, elapsed int64) {
 	silent := elapsed - s.arrived
 	if silent > s.patience() && !l.firing && !l.noData {
 		l.dropPending()
+		l.triggers = nil
 		e.settle(l, alert.ReasonSeriesGone, now)
 		return
+	}
+	if silent > s.patience() {
+		l.triggers = l.triggers.pause()
 	}
 	noData := &l.rule.rule.NoData
 	switch noData.Action {

@@ -23,6 +23,7 @@ type alertState struct {
 	// What was last said about the alert. There may be very many: texts are made when they are said, not kept.
 	state    alert.State
 	severity alert.Severity
+	actions  uint8
 	noData   bool
 	said     heard
 	// final is the end of an alert that is inactive: it is repeated.
@@ -105,6 +106,7 @@ func (e *Evaluator) settle(l *live, reason alert.Reason, now time.Time) {
 func (e *Evaluator) ending(a *alertState, reason alert.Reason, now time.Time) *alert.Alert {
 	final := e.describe(a, now)
 	final.State, final.Severity, final.Reason, final.Start = alert.Inactive, a.severity, reason, timeOf(a.said.start)
+	final.Actions = nil
 	for i := range a.rule.rule.Tiers {
 		if t := &a.rule.rule.Tiers[i]; t.Severity == a.severity {
 			final.Threshold = bound(&t.Threshold, *final.Value)
@@ -206,16 +208,18 @@ func (e *Evaluator) refresh(a *alertState, final *alert.Alert, now time.Time) {
 	var next struct {
 		state    alert.State
 		severity alert.Severity
+		actions  uint8
 		noData   bool
 	}
 	if l := a.worst(); l != nil {
 		next.state, next.severity, next.noData = l.state(), l.severity(), l.noData
+		next.actions = a.wanted()
 	}
 	if next.state == alert.Inactive {
 		next.severity = a.severity
 	}
 	wasFiring, isFiring := a.state == alert.Firing, next.state == alert.Firing
-	if next.state == a.state && next.severity == a.severity && next.noData == a.noData {
+	if next.state == a.state && next.severity == a.severity && next.noData == a.noData && next.actions == a.actions {
 		return
 	}
 	if next.state != a.state {
@@ -223,7 +227,7 @@ func (e *Evaluator) refresh(a *alertState, final *alert.Alert, now time.Time) {
 	}
 	silent := a.rule.rule.Silent
 	heard := !silent || wasFiring != isFiring // a silent track speaks at start and end only
-	a.state, a.severity, a.noData = next.state, next.severity, next.noData
+	a.state, a.severity, a.noData, a.actions = next.state, next.severity, next.noData, next.actions
 	if a.final = nil; a.state == alert.Inactive {
 		a.ended = e.elapsed(now)
 		a.final, a.past = final, nil
@@ -289,6 +293,7 @@ func (e *Evaluator) describe(a *alertState, now time.Time) alert.Alert {
 		SourceUnit:   e.sourceUnit(l.rule.metric),
 		Response:     r.Response,
 		Annotations:  annotations,
+		Actions:      listActions(a.actions),
 	}
 	if l.noData {
 		out.Reason = alert.ReasonNoData
@@ -371,5 +376,6 @@ func (e *Evaluator) missing(m *metricState, st *stream, b *batch) {
 func (e *Evaluator) end(l *live, now time.Time) {
 	l.machine = newMachine()
 	l.noData = false
+	l.triggers = nil
 	e.settle(l, alert.ReasonSeriesGone, now)
 }

@@ -98,6 +98,7 @@ func (ls levels) said(tiers []rule.Tier) map[alert.Severity]alert.FiringLevel {
 func (l *live) take(v float64, at int64, broken bool) {
 	r, before := l.rule.rule, l.active
 	l.step(r.Tiers, r.KeepFiringFor, v, at, broken)
+	l.trip(v, at, broken)
 	if l.levels == nil {
 		if l.levels = newLevels(r.Tiers); l.levels == nil {
 			return

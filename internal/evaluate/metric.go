@@ -184,6 +184,8 @@ type live struct {
 	rule   *ruleState
 	alert  *alertState
 	levels levels
+	// triggers are nil while no condition of the rule's triggers has begun.
+	triggers *triggers
 }
 
 func (l *live) series() *series { return &l.stream.series[l.rule.slot] }

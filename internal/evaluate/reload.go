@@ -181,6 +181,7 @@ func (m *metricState) inherit(old *metricState, successors map[*ruleState]*ruleS
 			if s.live != nil {
 				s.live.machine = s.live.carry(old.rules[i].rule.Tiers, next.rule.Tiers)
 				s.live.levels = s.live.levels.carry(old.rules[i].rule.Tiers, next.rule.Tiers)
+				s.live.triggers = s.live.triggers.carry(next.rule)
 				s.live.rule = next
 				alive = true
 			}

@@ -77,6 +77,8 @@ type storedSeries struct {
 	NoData  bool                     `json:"n,omitempty"`
 
 	Levels map[alert.Severity]storedLevel `json:"fl,omitempty"`
+
+	Triggers map[alert.Action]storedTrigger `json:"tr,omitempty"`
 }
 
 func (s storedSeries) compare(o storedSeries) int {
@@ -201,7 +203,7 @@ func (l *live) stored() storedSeries {
 		Group: r.Group, Rule: r.Name, Key: l.rule.key, Stream: l.stream.hash, Labels: l.stream.labels.unpack(),
 		Last: s.last, Trusted: s.trusted, Eff: s.eff, Interval: s.interval, First: s.first, Value: math.Float64bits(s.value),
 		Cleared: l.cleared, Start: l.start, Firing: l.firing, NoData: l.noData,
-		Levels: l.levels.stored(r.Tiers),
+		Levels: l.levels.stored(r.Tiers), Triggers: l.triggers.stored(),
 	}
 	for i := range r.Tiers {
 		if since := l.since[i]; since != 0 {
@@ -384,6 +386,7 @@ func (e *Evaluator) restore(r *ruleState, stored *storedSeries, down int64, now 
 	}
 	l.restored = true
 	l.levels = restoreLevels(r.rule.Tiers, stored.Levels, down)
+	l.triggers = restoreTriggers(r.rule, stored.Triggers, down)
 	s.live = l
 	a := e.attach(l)
 	e.restored(a, now)
@@ -393,7 +396,7 @@ func (e *Evaluator) restore(r *ruleState, stored *storedSeries, down int64, now 
 // restored brings an alert's record in line without saying anything: the next Tick repeats it.
 func (e *Evaluator) restored(a *alertState, now time.Time) {
 	l := a.worst()
-	a.state, a.severity, a.noData = l.state(), l.severity(), l.noData
+	a.state, a.severity, a.noData, a.actions = l.state(), l.severity(), l.noData, a.wanted()
 	before := a.said.at
 	out := e.describe(a, now)
 	a.said = hear(&out)

@@ -213,6 +213,7 @@ func (j *judgement) lapse(m *metricState, settled bool) {
 		l.lapse(r.rule.KeepFiringFor, j.at)
 		l.absent = true
 		l.levels.interrupt()
+		l.triggers = nil
 		j.e.settle(l, alert.ReasonRecovered, j.now)
 		if st.series[r.slot].live == nil && !r.tracks {
 			m.release(j.e, st, r.slot)

@@ -2,30 +2,21 @@ package rule
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// ErrNotSupportedYet is wrapped by the errors about what is right but not built yet.
-var ErrNotSupportedYet = errors.New("not supported yet by this version")
-
 // Error is one thing that is wrong with the rules.
 type Error struct {
 	Position
 	// Msg says what is wrong, what was expected, and last the offending value.
 	Msg string
-	// Err is ErrNotSupportedYet or nil.
-	Err error
 }
 
 // Error gives position, path and message: "rules.yaml:12:15: groups[0].rules[1].for: must not be negative (got -5s)".
 func (e *Error) Error() string { return e.Position.prefix() + e.Msg }
-
-// Unwrap makes errors.Is(err, ErrNotSupportedYet) work.
-func (e *Error) Unwrap() error { return e.Err }
 
 // Errors is everything that is wrong, in the order of files and lines.
 type Errors []*Error

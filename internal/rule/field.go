@@ -27,11 +27,6 @@ func (f field) errorf(format string, args ...any) {
 	f.d.report(&Error{Position: f.position(), Msg: fmt.Sprintf(format, args...)})
 }
 
-// notYet reports what is right but not built yet.
-func (f field) notYet(format string, args ...any) {
-	f.d.report(&Error{Position: f.position(), Msg: fmt.Sprintf(format, args...), Err: ErrNotSupportedYet})
-}
-
 // child is a value within f.
 func (f field) child(node *yaml.Node, path string) field {
 	if node.Kind == yaml.AliasNode {

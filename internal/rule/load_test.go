@@ -245,11 +245,3 @@ func TestOwner(t *testing.T) {
 		assert.Equal(t, want, load(t, lines).Owner, lines)
 	}
 }
-
-func TestNotSupportedYetCanBeToldApart(t *testing.T) {
-	_, err := LoadFile("f.yaml", []byte("groups: [{name: g, rules: [{alert: A, expr: up, tiers: {high: {below: 1}}, rollback: {below: 0.5}}]}]"), Defaults{})
-	require.ErrorIs(t, err, ErrNotSupportedYet)
-	_, err = LoadFile("f.yaml", []byte("groups: [{name: g, rules: [{alert: A, expr: up ==}]}]"), Defaults{})
-	require.Error(t, err)
-	require.NotErrorIs(t, err, ErrNotSupportedYet)
-}

@@ -21,6 +21,7 @@ func (d *decoder) review(m mapping, g *Group, r *Rule) {
 	d.reviewResponse(m, r)
 	d.reviewLabels(m, r)
 	d.reviewExplore(m, r)
+	d.reviewRollback(m, r)
 	if r.Metric == "" {
 		return
 	}
@@ -29,6 +30,19 @@ func (d *decoder) review(m mapping, g *Group, r *Rule) {
 	for _, f := range d.queried {
 		d.warnf(f, "query is not available in a metric rule: the text will say so")
 	}
+}
+
+// reviewRollback warns of a rollback that comes before the alert is critical.
+func (d *decoder) reviewRollback(m mapping, r *Rule) {
+	if r.Rollback == nil {
+		return
+	}
+	for i := range r.Tiers {
+		if r.Tiers[i].Severity == alert.Critical && r.Tiers[i].covers(r.Rollback) {
+			return
+		}
+	}
+	d.warnf(m.at("rollback"), "is asked for while the alert is not critical yet: give it a critical tier that is reached before")
 }
 
 func (d *decoder) reviewExplore(m mapping, r *Rule) {

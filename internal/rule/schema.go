@@ -105,8 +105,8 @@ func schemaOfRule() schema {
 		"response":            ref("description", "The owner's first action. No template."),
 		"labels":              ref("labels", "Labels of the alert, or of the recorded series. Those of an alert are templates."),
 		"annotations":         ref("strings", "Texts of the alert, as templates: summary, description, runbook_url."),
-		"rollback":            ref("threshold", "Condition at which the deployment system is asked to roll back. Not supported yet."),
-		"manual_intervention": ref("threshold", "Condition past which a person decides before anything automatic happens. Not supported yet."),
+		"rollback":            ref("threshold", "Condition at which the deployment system is asked to roll back, while the alert fires."),
+		"manual_intervention": ref("threshold", "Condition past which a person decides before anything automatic happens."),
 		"explore":             {"type": "string", "pattern": `^ *(100(\.0*)?|[0-9]{1,2}(\.[0-9]*)?) *% *$`, "description": "How far the silent track lies on the lax side of every threshold: 20% of it, or of a band's width."},
 	})
 	forbid := func(keys ...string) schema {

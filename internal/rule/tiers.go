@@ -29,13 +29,28 @@ func (d *decoder) conditions(m mapping, r *Rule) {
 		intervention.errorf("must lie beyond rollback, so that a person decides about what is worse (rollback is %s, got %s)",
 			r.Rollback, r.ManualIntervention)
 	}
-	// Understood, and acted on by nobody yet: to pass it over in silence would be worse than to refuse it.
-	if r.Rollback != nil {
-		rollback.notYet("rollbacks are not supported yet by this version; remove it (got %s)", r.Rollback)
+	d.checkTrigger(rollback, r.Rollback, r.Tiers)
+	d.checkTrigger(intervention, r.ManualIntervention, r.Tiers)
+}
+
+// checkTrigger finds what could never trigger, or would before anybody is paged: an action is asked for only while the
+// alert fires.
+func (d *decoder) checkTrigger(f field, t *Threshold, tiers []Tier) {
+	if t == nil || f.node == nil {
+		return
 	}
-	if r.ManualIntervention != nil {
-		intervention.notYet("manual interventions are not supported yet by this version; remove it (got %s)", r.ManualIntervention)
+	if len(tiers) == 0 {
+		f.errorf("needs tiers: an action is asked for only while the alert fires (got %s)", t)
+		return
 	}
+	for i := range tiers {
+		if tiers[i].covers(t) {
+			return
+		}
+	}
+	last := &tiers[len(tiers)-1]
+	f.errorf("must lie beyond one of the tiers: an action is asked for only while the alert fires (%s is %s, got %s)",
+		last.Severity, &last.Threshold, t)
 }
 
 // tiers reads `tiers`, most urgent first.

@@ -13,7 +13,6 @@ import (
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/evaluate"
-	"github.com/otelcol-escalation/otelcol-escalation/internal/rule"
 )
 
 func TestDefaults(t *testing.T) {
@@ -110,20 +109,6 @@ func TestValidate(t *testing.T) {
 			c.change(cfg)
 			assert.EqualError(t, cfg.Validate(), c.want)
 		})
-	}
-}
-
-// What the design has and this version has not is refused by name, in a file as in the configuration.
-func TestNotSupportedYet(t *testing.T) {
-	for _, text := range []string{
-		"metric: kv, tiers: {high: {above: 0.9}}, rollback: {above: 0.99}",
-		"metric: kv, tiers: {high: {above: 0.9}}, manual_intervention: {above: 0.99}",
-	} {
-		cfg := createDefaultConfig().(*Config)
-		cfg.RuleFiles = []string{write(t, t.TempDir(), "rules.yaml", "groups: [{name: g, rules: [{alert: A, "+text+"}]}]")}
-		err := cfg.Validate()
-		require.ErrorIs(t, err, rule.ErrNotSupportedYet, text)
-		assert.Contains(t, err.Error(), "rules.yaml:1:", text)
 	}
 }
 
