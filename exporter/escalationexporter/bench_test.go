@@ -44,9 +44,9 @@ func real(tb testing.TB, l ledger.Ledger, document notify.Document, change ...fu
 	for _, c := range change {
 		c(config)
 	}
-	policy, receivers, err := config.build(slog.New(slog.DiscardHandler))
+	policy, actions, receivers, err := config.build(slog.New(slog.DiscardHandler))
 	require.NoError(tb, err)
-	x, err := newEscalation(component.MustNewID("escalation"), componenttest.NewNopTelemetrySettings(), config, policy, receivers)
+	x, err := newEscalation(component.MustNewID("escalation"), componenttest.NewNopTelemetrySettings(), config, policy, actions, receivers)
 	require.NoError(tb, err)
 	require.NoError(tb, x.start(context.Background(), &host{Host: componenttest.NewNopHost(), provider: provider{l}}))
 	return x

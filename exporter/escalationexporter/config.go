@@ -31,10 +31,11 @@ type Config struct {
 	// Undeliverable names the receivers that are paged where others cannot be.
 	Undeliverable []string       `mapstructure:"undeliverable_to"`
 	Watchdog      WatchdogConfig `mapstructure:"watchdog"`
+	// Actions are what alerts may ask of deployment systems.
+	Actions ActionsConfig `mapstructure:"actions"`
 
 	// Keys that are known and not built yet: set, they are refused.
 	Alertmanagers  any `mapstructure:"alertmanagers"`
-	Actions        any `mapstructure:"actions"`
 	MuteTimeIntval any `mapstructure:"mute_time_intervals"`
 }
 
@@ -58,6 +59,7 @@ func createDefaultConfig() component.Config {
 		LedgerTimeout: time.Second,
 		Spec:          escalate.DefaultSpec(),
 		Watchdog:      WatchdogConfig{Interval: time.Minute},
+		Actions:       ActionsConfig{Rollback: RollbackConfig{RollbackSpec: escalate.DefaultRollbackSpec()}},
 	}
 }
 
@@ -84,15 +86,16 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 
 // Validate builds what Start will use.
 func (c *Config) Validate() error {
-	_, receivers, err := c.build(nil)
-	if receivers != nil {
+	_, actions, receivers, err := c.build(nil)
+	if err == nil {
 		receivers.Close()
+		actions.close()
 	}
 	return err
 }
 
-// build compiles the policy and the receivers.
-func (c *Config) build(logger *slog.Logger) (*escalate.Policy, *notify.Receivers, error) {
+// build compiles the policy, the actions and the receivers.
+func (c *Config) build(logger *slog.Logger) (*escalate.Policy, *actions, *notify.Receivers, error) {
 	var errs []error
 	if c.LedgerTimeout <= 0 {
 		errs = append(errs, fmt.Errorf("ledger_timeout: must be positive (got %s)", c.LedgerTimeout))
@@ -101,7 +104,7 @@ func (c *Config) build(logger *slog.Logger) (*escalate.Policy, *notify.Receivers
 		key   string
 		value any
 	}{
-		{"alertmanagers", c.Alertmanagers}, {"actions", c.Actions},
+		{"alertmanagers", c.Alertmanagers},
 	} {
 		if escalate.IsSet(later.value) {
 			errs = append(errs, fmt.Errorf("%s: not supported yet: remove it", later.key))
@@ -127,14 +130,17 @@ func (c *Config) build(logger *slog.Logger) (*escalate.Policy, *notify.Receivers
 		}
 	}
 	errs = append(errs, c.checkReceivers(document.Receiver)...)
+	actions, actionErrs := c.Actions.build()
+	errs = append(errs, actionErrs...)
 	policy, err := escalate.Build(c.Spec, document)
 	if err = errors.Join(append(errs, err)...); err != nil {
 		if receivers != nil {
 			receivers.Close()
 		}
-		return nil, nil, err
+		actions.close()
+		return nil, nil, nil, err
 	}
-	return policy, receivers, nil
+	return policy, actions, receivers, nil
 }
 
 // checkReceivers checks the names that stand outside of the policy.

@@ -56,7 +56,16 @@ func TestWhatIsNotBuiltYetIsRefused(t *testing.T) {
 	err = confmap.Validate(config)
 	require.Error(t, err)
 	for _, want := range []string{
-		"alertmanagers: not supported yet", "actions: not supported yet",
+		"alertmanagers: not supported yet",
+		`actions.rollback.mode: must be recommend or automatic (got "always")`,
+		"actions.rollback.max_per_day: must be positive: to have none, set mode: recommend (got 0)",
+		`actions.rollback.targets[0].name: must be letters, digits, dots, dashes and underscores: it is part of an address (got "a/b")`,
+		"actions.rollback.targets[0].rules: must name the rules that may roll it back",
+		"actions.rollback.targets[0].webhook.endpoint: must be an absolute http or https address without a user",
+		`actions.rollback.targets[1].webhook.signing_secret: must be base64, such as "whsec_"`,
+		`actions.rollback.targets[2].argo_rollouts.rollout: must be the name of a Kubernetes object (got "../x")`,
+		"actions.rollback.targets[3]: must have webhook or argo_rollouts, not both",
+		`actions.rollback.targets[3].name: must not be given twice (got "c")`,
 		`undeliverable_to[0]: no receiver has this name (got "nobody")`,
 		`watchdog.receiver: no receiver has this name (got "nobody")`, "watchdog.interval: must be at least 1s (got 10ms)",
 		"mute_time_intervals: is Alertmanager's old name of time_intervals: rename it",

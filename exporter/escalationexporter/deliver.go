@@ -123,6 +123,9 @@ func (x *escalation) pack(ctx context.Context, destination, topic string) (parce
 		}
 		p.open, p.reflects = g.Open(), max(g.Sequence, d.Wanted)
 		p.message = x.policy.Page(g, episodes, told, d.Step, tx.Now())
+		if err := tellActions(tx, episodes, p.message, x.policy.PageURL); err != nil {
+			return err
+		}
 		return x.explain(tx, d, p.message)
 	})
 	if err == nil && !p.worthSending() {

@@ -41,10 +41,12 @@ type escalation struct {
 	id     component.ID
 	config *Config
 	policy *escalate.Policy
-	sender sender
-	logger *zap.Logger
-	obs    *obsreport
-	jitter func() float64
+	// actions are what alerts may ask for.
+	actions *actions
+	sender  sender
+	logger  *zap.Logger
+	obs     *obsreport
+	jitter  func() float64
 
 	ledger ledger.Ledger
 	host   component.Host
@@ -72,13 +74,13 @@ type escalation struct {
 	work   sync.WaitGroup
 }
 
-func newEscalation(id component.ID, set component.TelemetrySettings, config *Config, policy *escalate.Policy, s sender) (*escalation, error) {
+func newEscalation(id component.ID, set component.TelemetrySettings, config *Config, policy *escalate.Policy, a *actions, s sender) (*escalation, error) {
 	obs, err := newObsreport(set)
 	if err != nil {
 		return nil, err
 	}
 	x := &escalation{
-		id: id, config: config, policy: policy, sender: s, logger: set.Logger, obs: obs, jitter: rand.Float64,
+		id: id, config: config, policy: policy, actions: a, sender: s, logger: set.Logger, obs: obs, jitter: rand.Float64,
 		view: newView(), journal: newJournal(journalLimit), wake: make(chan struct{}, 1),
 		destinations: map[string]*destination{}, resolved: map[string]bool{},
 	}
@@ -196,6 +198,7 @@ func (x *escalation) shutdown(ctx context.Context) error {
 		x.keep(ctx)
 	}
 	x.sender.Close()
+	x.actions.close()
 	x.obs.shutdown()
 	return nil
 }

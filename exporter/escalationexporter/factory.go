@@ -24,11 +24,11 @@ func NewFactory() exporter.Factory {
 func createMetrics(ctx context.Context, set exporter.Settings, cfg component.Config) (exporter.Metrics, error) {
 	config := cfg.(*Config)
 	// The integrations log what they send to, headers and all, on levels below error; nothing of that is wanted.
-	policy, receivers, err := config.build(slog.New(slog.DiscardHandler))
+	policy, actions, receivers, err := config.build(slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
-	x, err := newEscalation(set.ID, set.TelemetrySettings, config, policy, receivers)
+	x, err := newEscalation(set.ID, set.TelemetrySettings, config, policy, actions, receivers)
 	if err != nil {
 		return nil, err
 	}

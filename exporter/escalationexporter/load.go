@@ -99,7 +99,9 @@ func (x *escalation) publish(tx ledger.Tx) error {
 			receivers = append(receivers, to.Receiver)
 		}
 	}
-	for name, value := range map[string]any{ledger.SettingReceivers: receivers, ledger.SettingBudgets: x.policy.Budgets()} {
+	for name, value := range map[string]any{
+		ledger.SettingReceivers: receivers, ledger.SettingBudgets: x.policy.Budgets(), ledger.SettingTargets: x.actions.policy.Targets(),
+	} {
 		text, err := json.Marshal(value)
 		if err != nil {
 			return err

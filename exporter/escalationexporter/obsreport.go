@@ -46,7 +46,7 @@ func newObsreport(set component.TelemetrySettings) (*obsreport, error) {
 	}
 	for _, k := range []ledger.ChangeKind{
 		ledger.Unchanged, ledger.Dropped, ledger.Opened, ledger.Raised, ledger.Lowered, ledger.OwnerChanged,
-		ledger.DataLost, ledger.DataBack, ledger.Ended, kindDiscarded,
+		ledger.DataLost, ledger.DataBack, ledger.ActionAsked, ledger.Ended, kindDiscarded,
 	} {
 		o.kinds[k] = with(attribute.String("kind", string(k)))
 	}

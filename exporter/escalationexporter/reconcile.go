@@ -140,11 +140,15 @@ func (x *escalation) pass(ctx context.Context, groups *[]string, reclaim *bool) 
 	if err != nil {
 		return 0, 0, err
 	}
-	if more || due(lostDue) {
+	actionDue, err := x.carryOut(ctx, write)
+	if err != nil {
+		return 0, 0, err
+	}
+	if more || due(lostDue) || !actionDue.IsZero() && !actionDue.After(now) {
 		return 0, rest, nil
 	}
 	wait = longestWait
-	for _, t := range []time.Time{groupDue, deliveryDue, lostDue} {
+	for _, t := range []time.Time{groupDue, deliveryDue, lostDue, actionDue} {
 		if !t.IsZero() {
 			wait = min(wait, t.Sub(now))
 		}

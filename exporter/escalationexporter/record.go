@@ -64,6 +64,18 @@ func (x *escalation) record(tx ledger.Tx, transitions []alert.Alert) (*recording
 			return nil, err
 		}
 	}
+	for _, c := range r.changes {
+		if c.kind == ledger.Dropped || c.kind == ledger.Ended || c.episode == nil || len(c.judged.Actions) == 0 || !c.episode.Open() {
+			continue
+		}
+		e, err := tx.Episode(c.episode.ID) // a decision may have changed it
+		if err != nil {
+			return nil, err
+		}
+		if err := x.ask(tx, e, c.judged.Time, &r.applied); err != nil {
+			return nil, err
+		}
+	}
 	if longest > time.Duration(x.validFor.Load()) {
 		r.validFor = longest
 		return r, tx.PutSetting(settingValidFor, strconv.FormatInt(int64(longest), 10))

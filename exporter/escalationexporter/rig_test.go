@@ -30,6 +30,7 @@ type rig struct {
 	t      *testing.T
 	ledger *shaky
 	people *people
+	hook   *hook
 	host   *host
 	start  time.Time
 	x      *escalation
@@ -64,7 +65,7 @@ func play(t *testing.T, test func(t *testing.T, r *rig)) {
 }
 
 func newRig(t *testing.T, l ledger.Ledger) *rig {
-	r := &rig{t: t, ledger: &shaky{Ledger: l}, people: newPeople(), start: time.Now()}
+	r := &rig{t: t, ledger: &shaky{Ledger: l}, people: newPeople(), hook: &hook{}, start: time.Now()}
 	r.host = &host{Host: componenttest.NewNopHost(), provider: provider{r.ledger}}
 	return r
 }
@@ -79,7 +80,7 @@ func (r *rig) begin() {
 	}
 	policy, err := escalate.Build(config.Spec, escalate.Document{Receiver: func(string) bool { return true }, InhibitRules: r.inhibit})
 	require.NoError(r.t, err)
-	r.x, err = newEscalation(component.MustNewID("escalation"), componenttest.NewNopTelemetrySettings(), config, policy, r.people)
+	r.x, err = newEscalation(component.MustNewID("escalation"), componenttest.NewNopTelemetrySettings(), config, policy, r.actions(config), r.people)
 	require.NoError(r.t, err)
 	r.x.jitter = func() float64 { return 0 }
 	require.NoError(r.t, r.x.start(r.t.Context(), r.host))
@@ -375,4 +376,44 @@ func (h *host) reported() []componentstatus.Status {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.statuses
+}
+
+// actions are the configured ones, with hooks that only write down what they are asked.
+func (r *rig) actions(config *Config) *actions {
+	a, errs := config.Actions.build()
+	require.Empty(r.t, errs)
+	for name := range a.hooks {
+		a.hooks[name] = r.hook
+	}
+	return a
+}
+
+// hook is a deployment system.
+type hook struct {
+	mu    sync.Mutex
+	asked []notify.Rollback
+	err   error
+}
+
+func (h *hook) Ask(_ context.Context, r notify.Rollback, _ time.Time) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.asked = append(h.asked, r)
+	return h.err
+}
+
+func (h *hook) Close() {}
+
+func (h *hook) answers(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.err = err
+}
+
+func (h *hook) take() []notify.Rollback {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	asked := h.asked
+	h.asked = nil
+	return asked
 }

@@ -1,6 +1,7 @@
 package escalationexporter
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -30,6 +31,8 @@ type entry struct {
 	severity alert.Severity
 	owner    string
 	reason   alert.Reason
+	// actions are those that the ledger knows to be asked for.
+	actions  []alert.Action
 	start    time.Time
 	judgedAt time.Time
 	// doubtful entries take whatever comes next to the ledger: an earlier judgement may not have reached it.
@@ -97,7 +100,17 @@ func (en *entry) repeats(a *alert.Alert) bool {
 		return false
 	}
 	return a.State == alert.Pending || a.State == alert.Firing &&
-		a.Severity == en.severity && a.Owner == en.owner && a.Reason == en.reason && !a.Start.After(en.start)
+		a.Severity == en.severity && a.Owner == en.owner && a.Reason == en.reason && !a.Start.After(en.start) && !en.asks(a)
+}
+
+// asks reports whether a judgement asks for an action that the alert has not asked for before.
+func (en *entry) asks(a *alert.Alert) bool {
+	for _, action := range a.Actions {
+		if !slices.Contains(en.actions, action) {
+			return true
+		}
+	}
+	return false
 }
 
 // assume takes over what a transition says; the caller holds mu.
@@ -111,6 +124,14 @@ func (v *view) assume(en *entry, a *alert.Alert, now time.Time) {
 	if a.State == alert.Firing {
 		en.start = a.Start
 		en.severity, en.owner, en.reason = a.Severity, a.Owner, a.Reason
+		if !en.open {
+			en.actions = nil
+		}
+		for _, action := range a.Actions {
+			if !slices.Contains(en.actions, action) {
+				en.actions = append(slices.Clone(en.actions), action)
+			}
+		}
 		v.setOpen(en, true)
 	}
 	v.expiry.schedule(en)
@@ -152,6 +173,7 @@ func (v *view) learn(c change) {
 func (v *view) know(en *entry, e *ledger.Episode) {
 	en.episodeID = e.ID
 	en.severity, en.owner, en.reason, en.start, en.lostAt = e.Severity, e.Owner, e.Reason, e.StartedAt, e.LostAt
+	en.actions = e.Actions
 	if e.JudgedAt.After(en.judgedAt) {
 		en.judgedAt = e.JudgedAt
 	}

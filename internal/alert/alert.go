@@ -48,6 +48,9 @@ const (
 	ActionManualIntervention Action = "manual_intervention"
 )
 
+// Actions lists them.
+var Actions = [...]Action{ActionRollback, ActionManualIntervention}
+
 // DefaultValidFor is how long a state holds without being repeated, where the point does not say (no exemplar).
 const DefaultValidFor = 3 * time.Minute
 

@@ -81,6 +81,13 @@ const (
 	EventResolved       = "alert.resolved"
 	EventVerdict        = "alert.verdict"
 	EventRollbackWanted = "alert.rollback.requested"
+	// What became of it, and of a manual intervention, whose event is EventIntervention.
+	EventIntervention    = "alert.manual_intervention.requested"
+	EventActionApproved  = "alert.action.approved"
+	EventActionRejected  = "alert.action.rejected"
+	EventActionDone      = "alert.action.done"
+	EventActionFailed    = "alert.action.failed"
+	EventActionCancelled = "alert.action.cancelled"
 )
 
 // Labels of a page, in Alertmanager's data model.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -268,7 +269,10 @@ func decodeExemplar(ex pmetric.Exemplar, a *Alert) {
 		case AttrAction:
 			if value.Type() == pcommon.ValueTypeSlice {
 				for _, action := range value.Slice().All() {
-					a.Actions = append(a.Actions, Action(action.AsString()))
+					// What this version does not know nobody here could carry out.
+					if known := Action(action.AsString()); slices.Contains(Actions[:], known) && !slices.Contains(a.Actions, known) {
+						a.Actions = append(a.Actions, known)
+					}
 				}
 			}
 		case AttrReason:

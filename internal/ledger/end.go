@@ -51,5 +51,10 @@ func end(tx Tx, e *Episode, reason alert.Reason, by, note string) error {
 			return err
 		}
 	}
+	if len(e.Actions) > 0 {
+		if err := cancelActions(tx, e); err != nil {
+			return err
+		}
+	}
 	return write(tx, e, []*Event{event}, owesUpdate)
 }

@@ -77,6 +77,8 @@ type Episode struct {
 	Note      string // of the verdict
 }
 
+var zeroTime time.Time
+
 // Open reports whether the episode has not ended.
 func (e *Episode) Open() bool { return e.EndedAt.IsZero() }
 

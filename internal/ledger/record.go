@@ -12,7 +12,7 @@ import (
 type ChangeKind string
 
 // The kinds of change. A judgement that changes several things is named after the first of: Ended, Raised, Lowered,
-// OwnerChanged, DataLost, DataBack; each has its event.
+// OwnerChanged, DataLost, DataBack, ActionAsked; each but the last has its event.
 const (
 	Unchanged ChangeKind = "unchanged" // a repetition: nothing was written
 	// Dropped: not newer than the last judgement taken, an end or a pending state without an open episode, or a
@@ -24,6 +24,7 @@ const (
 	OwnerChanged ChangeKind = "owner_changed"
 	DataLost     ChangeKind = "data_lost" // reason became no_data
 	DataBack     ChangeKind = "data_back"
+	ActionAsked  ChangeKind = "action_asked" // the alert asks for an action that it has not asked for before
 	Ended        ChangeKind = "ended"
 )
 
@@ -197,6 +198,9 @@ func follow(tx Tx, e *Episode, a *alert.Alert) (ChangeKind, error) {
 			}
 		}
 		change(to, alert.EventSeverity, before.Severity.String(), e.Reason)
+	}
+	if kind == Unchanged && firing && slices.ContainsFunc(a.Actions, func(action alert.Action) bool { return !slices.Contains(e.Actions, action) }) {
+		kind = ActionAsked
 	}
 	if kind == Unchanged {
 		return kind, nil

@@ -19,9 +19,10 @@ func Try(tx Tx, receiver, by string) (*Trial, error) {
 	return t, tx.PutTrial(t)
 }
 
-// Settings that the exporter publishes for the page: the names of its receivers, a JSON list, and its owners' budgets, a
-// JSON object of {"pages": 2, "within": nanoseconds} by owner.
+// Settings that the exporter publishes for the page: the names of its receivers and of its rollback targets, JSON lists, and
+// its owners' budgets, a JSON object of {"pages": 2, "within": nanoseconds} by owner.
 const (
+	SettingTargets   = "escalation.targets"
 	SettingReceivers = "escalation.receivers"
 	SettingBudgets   = "escalation.budgets"
 )
