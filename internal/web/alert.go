@@ -43,12 +43,15 @@ type Alert struct {
 	Acknowledgement *Acknowledgement `json:"acknowledgement,omitempty"`
 	SnoozedUntil    time.Time        `json:"snoozed_until,omitzero"`
 	SnoozedBy       string           `json:"snoozed_by,omitempty"`
-	EndedAt         time.Time        `json:"ended_at,omitzero"`
-	EndedBy         ledger.EndedBy   `json:"ended_by,omitempty"`
-	ResolvedBy      string           `json:"resolved_by,omitempty"`
-	Outcome         ledger.Outcome   `json:"outcome,omitempty"`
-	Suppressed      string           `json:"suppressed,omitempty"`
-	Reason          alert.Reason     `json:"reason"`
+	// Held says what keeps pages from telling of it beside a snooze: silenced, inhibited, muted or flapping.
+	Held       string         `json:"held,omitempty"`
+	HeldUntil  time.Time      `json:"held_until,omitzero"`
+	EndedAt    time.Time      `json:"ended_at,omitzero"`
+	EndedBy    ledger.EndedBy `json:"ended_by,omitempty"`
+	ResolvedBy string         `json:"resolved_by,omitempty"`
+	Outcome    ledger.Outcome `json:"outcome,omitempty"`
+	Suppressed string         `json:"suppressed,omitempty"`
+	Reason     alert.Reason   `json:"reason"`
 
 	Verdict     ledger.Verdict `json:"verdict,omitempty"`
 	VerdictBy   string         `json:"verdict_by,omitempty"`
@@ -57,6 +60,10 @@ type Alert struct {
 
 	NextStep   string    `json:"next_step,omitempty"`
 	NextStepAt time.Time `json:"next_step_at,omitzero"`
+	// RespondBy is by when its owner has promised to acknowledge.
+	RespondBy time.Time `json:"respond_by,omitzero"`
+	// Actions are what it has asked of deployment systems.
+	Actions []Action `json:"actions,omitempty"`
 
 	// Events are given for one alert, not in lists.
 	Events []Event `json:"events,omitempty"`

@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -12,30 +13,39 @@ import (
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
 )
 
-// deed is something that a person does about an alert.
+// deed is something that a person does.
 type deed struct {
-	// name is the last part of its path.
+	// name is what it is counted and noticed by.
 	name string
+	path string
 	// fields are those that it takes beyond by and note.
 	fields []string
 	do     func(tx ledger.Tx, id string, p person, f fields) error
+	// answer shows, to a program, what it was done to.
+	answer func(s *Site, w http.ResponseWriter, r *http.Request) error
 }
 
-var deeds = []deed{
-	{name: "acknowledge", do: func(tx ledger.Tx, id string, p person, f fields) error {
-		return ledger.Acknowledge(tx, id, p.name, f["note"])
-	}},
-	{name: "resolve", do: func(tx ledger.Tx, id string, p person, f fields) error {
-		return ledger.Resolve(tx, id, p.name, f["note"])
-	}},
-	{name: "snooze", fields: []string{"for", "until"}, do: snooze},
-	{name: "verdict", fields: []string{"verdict"}, do: func(tx ledger.Tx, id string, p person, f fields) error {
-		v, err := parseVerdict(f["verdict"])
-		if err != nil {
-			return err
-		}
-		return ledger.Judge(tx, id, v, p.verdictBy, f["note"])
-	}},
+// deeds are those that take nothing but text.
+func deeds() []deed {
+	about := func(name string, fields []string, do func(tx ledger.Tx, id string, p person, f fields) error) deed {
+		return deed{name: name, path: "/api/v1/alerts/{id}/" + name, fields: fields, do: do, answer: (*Site).writeAlert}
+	}
+	return slices.Concat([]deed{
+		about("acknowledge", nil, func(tx ledger.Tx, id string, p person, f fields) error {
+			return ledger.Acknowledge(tx, id, p.name, f["note"])
+		}),
+		about("resolve", nil, func(tx ledger.Tx, id string, p person, f fields) error {
+			return ledger.Resolve(tx, id, p.name, f["note"])
+		}),
+		about("snooze", []string{"for", "until"}, snooze),
+		about("verdict", []string{"verdict"}, func(tx ledger.Tx, id string, p person, f fields) error {
+			v, err := parseVerdict(f["verdict"])
+			if err != nil {
+				return err
+			}
+			return ledger.Judge(tx, id, v, p.verdictBy, f["note"])
+		}),
+	}, actionDeeds, silenceDeeds)
 }
 
 // take answers the POST of a deed: with the alert as it is then, or, where it came from the page's form, by sending the
@@ -57,7 +67,7 @@ func (s *Site) take(d deed) handler {
 			if err := s.perform(r, d, f, s.person(r, f["by"])); err != nil {
 				return err
 			}
-			return s.writeAlert(w, r)
+			return d.answer(s, w, r)
 		}
 		back, err := s.takeForm(r, d)
 		if err != nil {
@@ -154,7 +164,7 @@ func snoozeEnd(f fields, now time.Time) (until time.Time, err error) {
 func nextPage(back, done string) string {
 	path, values := "/", url.Values{}
 	if u, err := url.Parse(back); err == nil && u.Scheme == "" && u.Host == "" && u.Opaque == "" {
-		if id, ok := strings.CutPrefix(u.Path, "/alerts/"); ok && isID(id) {
+		if id, ok := strings.CutPrefix(u.Path, "/alerts/"); ok && isID(id) || u.Path == silencesPath || u.Path == receiversPath {
 			path = u.Path
 		} else if q, err := parsePageQuery(u.Query()); err == nil && u.Path == "/" {
 			q.done = ""

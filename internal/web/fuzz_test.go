@@ -10,8 +10,14 @@ import (
 
 // Whatever a program posts is either done or refused with a reason, and what is refused changes nothing.
 func FuzzPost(f *testing.F) {
+	var about []deed // those about an alert
+	for _, d := range deeds() {
+		if strings.HasPrefix(d.path, "/api/v1/alerts/") {
+			about = append(about, d)
+		}
+	}
 	for _, body := range []string{``, `{}`, `{"by":"anna","verdict":"expected"}`, `{"for":"1h"}`, `{"until":"2026-01-02T05:00:00Z"}`, `{"by":1}`, `[]`, `{"note":"\ud800"}`, "{\"by\":\"\xff\"}"} {
-		for i := range deeds {
+		for i := range about {
 			f.Add(i, body)
 		}
 	}
@@ -20,7 +26,7 @@ func FuzzPost(f *testing.F) {
 		id := l.record(firing("a", "R", 3, "o"))
 		s := newSite(t, l, nil)
 		before := len(l.events(id))
-		d := deeds[uint(which)%uint(len(deeds))]
+		d := about[uint(which)%uint(len(about))]
 		w := postJSON(t, s, "/api/v1/alerts/"+id+"/"+d.name, body)
 		var answer map[string]any
 		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
@@ -41,9 +47,9 @@ func FuzzPost(f *testing.F) {
 	})
 }
 
-// However a form wants its sender sent on, it is to one of the two pages, on this site.
+// However a form wants its sender sent on, it is to one of the pages, on this site.
 func FuzzNextPage(f *testing.F) {
-	for _, back := range []string{"/", "/alerts/a1", "//x", "/\\x", "https://x", "/?owner=a", "/%2f/x", "/alerts/..", "\t//x"} {
+	for _, back := range []string{"/", "/alerts/a1", "/silences", "/receivers", "//x", "/\\x", "https://x", "/?owner=a", "/%2f/x", "/alerts/..", "\t//x"} {
 		f.Add(back)
 	}
 	f.Fuzz(func(t *testing.T, back string) {
@@ -52,7 +58,7 @@ func FuzzNextPage(f *testing.F) {
 		if err != nil || u.Host != "" || u.Scheme != "" || strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n\t") {
 			t.Fatalf("%q leads to %q", back, next)
 		}
-		if u.Path != "/" && !isID(strings.TrimPrefix(u.Path, "/alerts/")) {
+		if u.Path != "/" && u.Path != silencesPath && u.Path != receiversPath && !isID(strings.TrimPrefix(u.Path, "/alerts/")) {
 			t.Fatalf("%q leads to %q", back, next)
 		}
 	})

@@ -70,8 +70,12 @@ type form struct{ Token, Back string }
 type listPage struct {
 	frame
 	Waiting, InHand, Ended []row
-	More                   bool
-	Narrowed               []narrowing
+	// Decisions are what a person has to decide. Stopped says who stopped all rollbacks.
+	Decisions []decision
+	Stopped   string
+	Form      form
+	More      bool
+	Narrowed  []narrowing
 	// Here is this page; Updating is the same page, loaded again by itself.
 	Here, Updating string
 }
@@ -105,6 +109,13 @@ var notices = map[string]string{
 	"resolve":     "Resolved.",
 	"snooze":      "Snoozed.",
 	"verdict":     "Your verdict is recorded.",
+	"approve":     "Approved. It is carried out now.",
+	"reject":      "Rejected.",
+	"stop":        "All rollbacks are stopped.",
+	"resume":      "Rollbacks go on.",
+	"silence":     "Silenced.",
+	"expire":      "The silence has ended.",
+	"test":        "The test page was accepted.",
 }
 
 // showList answers GET /.
@@ -130,6 +141,9 @@ func (s *Site) showList(w http.ResponseWriter, r *http.Request) error {
 		if open, p.More, err = rd.open(q); err != nil {
 			return err
 		}
+		if p.Decisions, p.Stopped, err = rd.decisions(); err != nil {
+			return err
+		}
 		no := false
 		ended, err = rd.alerts(ledger.Query{
 			Open: &no, Unjudged: true, Rule: q.Rule, Owner: q.Owner, Severity: q.Severity,
@@ -144,6 +158,10 @@ func (s *Site) showList(w http.ResponseWriter, r *http.Request) error {
 		return cmp.Or(cmp.Compare(b.Severity, a.Severity), a.OpenedAt.Compare(b.OpenedAt))
 	})
 	f := form{Token: token, Back: here}
+	p.Form = f
+	for i := range p.Decisions {
+		p.Decisions[i].Form, p.Decisions[i].now = f, p.Now
+	}
 	for _, a := range open {
 		item := row{Alert: a, Form: f, now: p.Now}
 		if item.InHand() {

@@ -31,11 +31,15 @@ func problemOf(err error) problem {
 	case errors.As(err, &tooLarge):
 		return problem{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body must not be larger than %d bytes", tooLarge.Limit)}
 	case errors.Is(err, ledger.ErrNotFound):
-		return problem{http.StatusNotFound, "no such alert: it may have been removed when it became too old"}
+		return problem{http.StatusNotFound, "there is nothing of that id: it may have been removed when it became too old"}
 	case errors.Is(err, ledger.ErrEnded):
 		return problem{http.StatusConflict, "this alert has ended"}
 	case errors.Is(err, ledger.ErrPast):
-		return problem{http.StatusUnprocessableEntity, "until: must lie in the future"}
+		return problem{http.StatusUnprocessableEntity, "the end must lie in the future"}
+	case errors.Is(err, ledger.ErrDecided), errors.Is(err, ledger.ErrNoTarget):
+		return problem{http.StatusConflict, err.Error()}
+	case errors.Is(err, ledger.ErrMatchers), errors.Is(err, ledger.ErrSilence):
+		return problem{http.StatusUnprocessableEntity, err.Error()}
 	}
 	return problem{http.StatusServiceUnavailable, "the alert ledger cannot be used now: try again"}
 }

@@ -93,11 +93,24 @@ func (r *reader) alert(e *ledger.Episode) (Alert, error) {
 		Reason: e.Reason, Verdict: e.Verdict, VerdictBy: calibrate.Name(e.VerdictBy), VerdictAt: e.VerdictAt.UTC(),
 		VerdictNote: e.Note,
 	}
+	if len(e.Actions) > 0 {
+		asked, err := r.tx.Actions(ledger.ActionQuery{EpisodeID: e.ID})
+		if err != nil {
+			return a, err
+		}
+		for _, one := range asked {
+			a.Actions = append(a.Actions, actionOf(one))
+		}
+	}
 	if !e.Open() {
 		return a, nil
 	}
-	if e.SnoozedUntil.After(r.tx.Now()) {
+	switch held := e.HeldAt(r.tx.Now()); held {
+	case "":
+	case ledger.SuppressedSnoozed:
 		a.SnoozedUntil, a.SnoozedBy = e.SnoozedUntil.UTC(), e.SnoozedBy
+	default:
+		a.Held, a.HeldUntil = held, e.HeldUntil.UTC()
 	}
 	g, err := r.group(e.GroupID)
 	switch {
@@ -108,9 +121,12 @@ func (r *reader) alert(e *ledger.Episode) (Alert, error) {
 	case g != nil && !g.AcknowledgedAt.IsZero():
 		a.Acknowledgement = &Acknowledgement{By: g.AcknowledgedBy, At: g.AcknowledgedAt.UTC()}
 	}
-	// A snoozed episode takes no part in its group's steps.
-	if g != nil && g.NextStep != "" && a.SnoozedUntil.IsZero() {
+	// What is held takes no part in its group's steps.
+	if g != nil && g.NextStep != "" && e.HeldAt(r.tx.Now()) == "" {
 		a.NextStep, a.NextStepAt = g.NextStep, g.DueAt.UTC()
+	}
+	if g != nil {
+		a.RespondBy = g.RespondBy.UTC()
 	}
 	return a, nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
 )
 
@@ -17,8 +18,10 @@ type row struct {
 	now  time.Time
 }
 
-// InHand reports whether nobody is waited for: the alert is acknowledged or snoozed.
-func (r row) InHand() bool { return r.Acknowledgement != nil || !r.SnoozedUntil.IsZero() }
+// InHand reports whether nobody is waited for: the alert is acknowledged or held.
+func (r row) InHand() bool {
+	return r.Acknowledgement != nil || !r.SnoozedUntil.IsZero() || r.Held != ""
+}
 
 // Open reports whether the alert has not ended.
 func (r row) Open() bool { return r.State != StateEnded }
@@ -28,6 +31,15 @@ func (r row) URL() string { return "/alerts/" + r.ID }
 
 // Path is where a deed is posted to.
 func (r row) Path(deed string) string { return "/api/v1/alerts/" + r.ID + "/" + deed }
+
+// SilenceURL is the form of a silence, filled in with what the alert is known by.
+func (r row) SilenceURL() string {
+	matchers := []string{ledger.Matcher{Name: alert.LabelName, Value: r.Rule, IsEqual: true}.String()}
+	for _, p := range pairs(r.Labels) {
+		matchers = append(matchers, ledger.Matcher{Name: p.Name, Value: p.Value, IsEqual: true}.String())
+	}
+	return withQuery(silencesPath, url.Values{"matchers": {strings.Join(matchers, ", ")}})
+}
 
 // Age is how long the alert has been open, or was.
 func (r row) Age() string {

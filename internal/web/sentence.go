@@ -65,9 +65,43 @@ func Sentence(e *ledger.Event) string {
 	case alert.EventVerdict:
 		return fmt.Sprintf("Judged %s%s", verdictName(ledger.Verdict(e.Reason)), by(calibrate.Name(e.By)))
 	case alert.EventRollbackWanted:
-		return "A rollback was asked for"
+		return "A rollback" + ofTarget(e) + " was asked for" + because(e)
+	case alert.EventIntervention:
+		return "Past the manual-intervention threshold: a person decides"
+	case alert.EventActionApproved:
+		return actionName(e) + " approved" + by(e.By)
+	case alert.EventActionRejected:
+		return actionName(e) + " rejected" + by(e.By)
+	case alert.EventActionDone:
+		return actionName(e) + " done"
+	case alert.EventActionFailed:
+		return actionName(e) + " failed: do it by hand"
+	case alert.EventActionCancelled:
+		return actionName(e) + " cancelled" + because(e)
 	}
 	return strings.TrimPrefix(e.Name, "alert.")
+}
+
+func ofTarget(e *ledger.Event) string {
+	if e.Receiver == "" {
+		return ""
+	}
+	return " of " + e.Receiver
+}
+
+func because(e *ledger.Event) string {
+	if text, ok := reasons[e.Reason]; ok {
+		return ": " + text
+	}
+	return ""
+}
+
+// actionName is the action that an event is about.
+func actionName(e *ledger.Event) string {
+	if e.From == string(alert.ActionManualIntervention) {
+		return "Manual intervention"
+	}
+	return "Rollback" + ofTarget(e)
 }
 
 func paged(e *ledger.Event) string {

@@ -6,8 +6,10 @@ package web
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,12 +80,17 @@ func (s *Site) routes() []route {
 		{pattern: iconPath, methods: get(serveIcon)},
 		{pattern: "/api/v1/alerts", methods: get(s.listAlerts)},
 		{pattern: "/api/v1/alerts/{id}", methods: get(s.getAlert)},
+		{pattern: silencesPath, page: true, methods: get(s.showSilences)},
+		{pattern: receiversPath, page: true, methods: get(s.showReceivers)},
+		{pattern: "/api/v1/actions", methods: get(s.listActions)},
+		{pattern: "/api/v1/silences", methods: map[string]handler{http.MethodGet: s.listSilences, http.MethodPost: s.postSilence}},
+		{pattern: "/api/v1/silences/{id}", methods: map[string]handler{http.MethodGet: s.writeSilence, http.MethodDelete: s.deleteSilence}},
+		{pattern: "/api/v1/receivers", methods: get(s.listReceivers)},
+		{pattern: "/api/v1/receivers/{id}/test", methods: map[string]handler{http.MethodPost: s.tryReceiver}},
 		{pattern: "/", methods: nil},
 	}
-	for _, d := range deeds {
-		routes = append(routes, route{
-			pattern: "/api/v1/alerts/{id}/" + d.name, methods: map[string]handler{http.MethodPost: s.take(d)},
-		})
+	for _, d := range deeds() {
+		routes = append(routes, route{pattern: d.path, methods: map[string]handler{http.MethodPost: s.take(d)}})
 	}
 	return routes
 }
@@ -153,10 +160,14 @@ func (s *Site) serve(r route) http.Handler {
 }
 
 func allowed(methods map[string]handler) string {
-	if methods[http.MethodGet] != nil {
-		return "GET, HEAD"
+	var names []string
+	for _, method := range slices.Sorted(maps.Keys(methods)) {
+		names = append(names, method)
+		if method == http.MethodGet {
+			names = append(names, http.MethodHead)
+		}
 	}
-	return "POST"
+	return strings.Join(names, ", ")
 }
 
 func (s *Site) answered(route string, code int) {

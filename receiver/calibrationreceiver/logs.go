@@ -65,9 +65,9 @@ func putEvent(attrs pcommon.Map, h happening) {
 // asks for somebody is as severe as its tier; that nobody could be told is an error whatever the tier.
 func severityOf(e *ledger.Event) plog.SeverityNumber {
 	switch e.Name {
-	case alert.EventPageFailed:
+	case alert.EventPageFailed, alert.EventActionFailed:
 		return plog.SeverityNumberError
-	case alert.EventFired, alert.EventEscalated, alert.EventAckExpired, alert.EventRollbackWanted:
+	case alert.EventFired, alert.EventEscalated, alert.EventAckExpired, alert.EventRollbackWanted, alert.EventIntervention:
 		return severityOfTier(e.Severity)
 	case alert.EventSeverity:
 		if from, err := alert.ParseSeverity(e.From); err == nil && from > e.Severity {
