@@ -51,7 +51,7 @@ var reasons = map[string]string{
 	ledger.BecauseNotConfigured: "its target is not configured any more",
 }
 
-// What, Why, Waits and Decidable are what the page says of an action.
+// What is what the page calls an action.
 func (a Action) What() string {
 	what := "Rollback"
 	if a.Kind == alert.ActionManualIntervention {
