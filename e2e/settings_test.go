@@ -23,6 +23,8 @@ type settings struct {
 	tiers, owners                  string
 	// ledger is the configuration of alert_ledger; journal the exporter's key storage. Empty: the default, none.
 	ledger, journal string
+	// exporter and receiver are further keys of escalation and calibration, a line each.
+	exporter, receiver []string
 }
 
 func newSettings(t testing.TB) *settings {
@@ -81,7 +83,7 @@ receivers:
     ledger: alert_ledger
     http: {endpoint: %s}
     collection_interval: 1s
-`, s.health, s.dir, ledger, s.grpc, s.http, s.page)
+%s`, s.health, s.dir, ledger, s.grpc, s.http, s.page, lines(s.receiver))
 	receivers := "[otlp]"
 	if len(s.scrape) > 0 {
 		receivers = "[otlp, prometheus]"
@@ -105,7 +107,7 @@ exporters:
     tiers: %s
     group_by: [owner, alertname]
     group_interval: 1s
-    owners: %s
+%s    owners: %s
     receivers:
       - name: oncall
         webhook_configs: [{url: %s/oncall}]
@@ -118,7 +120,16 @@ service:
     metrics: {receivers: %s, processors: [threshold], exporters: [otlp_http/sink, escalation]}
     metrics/calibration: {receivers: [calibration], exporters: [otlp_http/sink]}
     logs: {receivers: [calibration], exporters: [otlp_http/sink]}
-`, s.rules, s.sink, journal, s.page, s.tiers, s.owners, s.pager, s.pager, host(s.self), port(s.self), receivers)
+`, s.rules, s.sink, journal, s.page, s.tiers, lines(s.exporter), s.owners, s.pager, s.pager, host(s.self), port(s.self), receivers)
+	return b.String()
+}
+
+// lines are further keys of a component.
+func lines(keys []string) string {
+	var b strings.Builder
+	for _, key := range keys {
+		b.WriteString("    " + key + "\n")
+	}
 	return b.String()
 }
 

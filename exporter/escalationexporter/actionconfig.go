@@ -67,16 +67,21 @@ type asker interface {
 	Close()
 }
 
-// actions are the configured ones, built.
+// actions are what else the exporter talks to, built.
 type actions struct {
 	policy *escalate.ActionPolicy
 	// hooks are by target; a target without one is for controllers that poll.
 	hooks map[string]asker
+	// peers are the Alertmanagers.
+	peers []poster
 }
 
 func (a *actions) close() {
 	for _, h := range a.hooks {
 		h.Close()
+	}
+	for _, p := range a.peers {
+		p.Close()
 	}
 }
 

@@ -34,8 +34,9 @@ type Config struct {
 	// Actions are what alerts may ask of deployment systems.
 	Actions ActionsConfig `mapstructure:"actions"`
 
-	// Keys that are known and not built yet: set, they are refused.
-	Alertmanagers  any `mapstructure:"alertmanagers"`
+	// Alertmanagers are the peers that are told of every alert, by their API v2.
+	Alertmanagers []PeerConfig `mapstructure:"alertmanagers"`
+
 	MuteTimeIntval any `mapstructure:"mute_time_intervals"`
 }
 
@@ -76,6 +77,9 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	for _, key := range notify.Keys {
 		ours.Delete(key)
 	}
+	if err := spellOut(ours); err != nil {
+		return err
+	}
 	type plain Config // without this method
 	if err := ours.Unmarshal((*plain)(c)); err != nil {
 		return err
@@ -100,16 +104,6 @@ func (c *Config) build(logger *slog.Logger) (*escalate.Policy, *actions, *notify
 	if c.LedgerTimeout <= 0 {
 		errs = append(errs, fmt.Errorf("ledger_timeout: must be positive (got %s)", c.LedgerTimeout))
 	}
-	for _, later := range []struct {
-		key   string
-		value any
-	}{
-		{"alertmanagers", c.Alertmanagers},
-	} {
-		if escalate.IsSet(later.value) {
-			errs = append(errs, fmt.Errorf("%s: not supported yet: remove it", later.key))
-		}
-	}
 	if escalate.IsSet(c.MuteTimeIntval) {
 		errs = append(errs, errors.New("mute_time_intervals: is Alertmanager's old name of time_intervals: rename it"))
 	}
@@ -132,6 +126,8 @@ func (c *Config) build(logger *slog.Logger) (*escalate.Policy, *actions, *notify
 	errs = append(errs, c.checkReceivers(document.Receiver)...)
 	actions, actionErrs := c.Actions.build()
 	errs = append(errs, actionErrs...)
+	peers, peerErrs := c.buildPeers()
+	errs, actions.peers = append(errs, peerErrs...), peers
 	policy, err := escalate.Build(c.Spec, document)
 	if err = errors.Join(append(errs, err)...); err != nil {
 		if receivers != nil {

@@ -56,7 +56,7 @@ func TestWhatIsNotBuiltYetIsRefused(t *testing.T) {
 	err = confmap.Validate(config)
 	require.Error(t, err)
 	for _, want := range []string{
-		"alertmanagers: not supported yet",
+		"alertmanagers[0].endpoint: must be an absolute http or https address", "alertmanagers[1].endpoint: must be",
 		`actions.rollback.mode: must be recommend or automatic (got "always")`,
 		"actions.rollback.max_per_day: must be positive: to have none, set mode: recommend (got 0)",
 		`actions.rollback.targets[0].name: must be letters, digits, dots, dashes and underscores: it is part of an address (got "a/b")`,
@@ -84,6 +84,8 @@ func TestUnknownKeysAreRefused(t *testing.T) {
 		_, err := read(t, name)
 		require.ErrorContains(t, err, "invalid keys: "+want)
 	}
+	_, err := read(t, "numbered_peer")
+	require.ErrorContains(t, err, "alertmanagers[0]: must be an address such as http://alertmanager:9093")
 	config, err := read(t, "bad_receiver")
 	require.NoError(t, err)
 	require.ErrorContains(t, confmap.Validate(config), "receivers[0] (everyone)")

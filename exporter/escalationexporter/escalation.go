@@ -134,6 +134,10 @@ func (x *escalation) start(ctx context.Context, host component.Host) error {
 	x.passed.Store(time.Now().UnixNano())
 	x.work.Go(func() { x.reconcile(working, groups) })
 	x.work.Go(func() { x.drain(working) })
+	for i, to := range x.actions.peers {
+		p := &peer{x: x, name: fmt.Sprintf("alertmanagers[%d]", i), to: to, told: map[string]posted{}}
+		x.work.Go(func() { p.tell(working) })
+	}
 	if x.config.Watchdog.Receiver != "" {
 		x.work.Go(func() { x.watch(working) })
 	}

@@ -38,6 +38,8 @@ type rig struct {
 	// change, where set, is applied to the configuration of the next start.
 	change  func(*Config)
 	inhibit []escalate.InhibitRule
+	// peers are the Alertmanagers of the next start.
+	peers []poster
 }
 
 func testSpec() escalate.Spec {
@@ -382,6 +384,7 @@ func (h *host) reported() []componentstatus.Status {
 func (r *rig) actions(config *Config) *actions {
 	a, errs := config.Actions.build()
 	require.Empty(r.t, errs)
+	a.peers = r.peers
 	for name := range a.hooks {
 		a.hooks[name] = r.hook
 	}

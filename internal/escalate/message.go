@@ -103,6 +103,11 @@ func (p *Policy) alertOf(e *ledger.Episode, g *ledger.Group, step int, now time.
 	return a
 }
 
+// Alert is an episode as a destination is told of it that groups for itself.
+func (p *Policy) Alert(e *ledger.Episode, now time.Time) notify.Alert {
+	return p.alertOf(e, &ledger.Group{Owner: e.Owner}, 0, now)
+}
+
 // pageLabels are the alert's own labels and ours, which win: what identifies a page must not depend on its data.
 func pageLabels(e *ledger.Episode) map[string]string {
 	labels := make(map[string]string, len(e.Labels)+5)

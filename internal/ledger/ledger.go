@@ -141,6 +141,8 @@ type Query struct {
 	Unjudged bool
 	// Since and Until bound OpenedAt: [Since, Until).
 	Since, Until time.Time
+	// EndedSince selects those that ended at or after it.
+	EndedSince time.Time
 	// After continues behind the last episode of the page before; Limit 0 means 1000.
 	After *Episode
 	Limit int

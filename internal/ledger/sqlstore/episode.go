@@ -122,6 +122,9 @@ func (t *tx) Episodes(q ledger.Query) ([]*ledger.Episode, error) {
 	if !q.Until.IsZero() {
 		add("opened_at < ?", nanos(q.Until))
 	}
+	if !q.EndedSince.IsZero() {
+		add("ended_at >= ?", nanos(q.EndedSince))
+	}
 	if q.After != nil {
 		add("(opened_at, id) < (?, ?)", nanos(q.After.OpenedAt), q.After.ID)
 	}
