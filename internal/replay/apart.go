@@ -1,7 +1,7 @@
 package replay
 
 import (
-	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -13,13 +13,13 @@ import (
 const together = time.Second
 
 // apart takes points apart by time, so that each is judged at its own. It returns them in order of time, and how many
-// points have no time at all; those go with the newest others, so that they are counted where points are judged.
+// points have no time, or none that anybody means; those go with the newest others, so that they are counted where points are judged.
 func apart(md pmetric.Metrics) ([]Batch, int) {
 	var first, last pcommon.Timestamp
 	points, untimed := 0, 0
 	each(md, func(_, _ int, _ int, _ pmetric.Metric, t pcommon.Timestamp, _ func(to pmetric.Metric)) {
 		points++
-		if t == 0 {
+		if timeless(t) {
 			untimed++
 			return
 		}
@@ -36,7 +36,10 @@ func apart(md pmetric.Metrics) ([]Batch, int) {
 	}
 	parts := map[int64]*part{}
 	each(md, func(r, s, m int, metric pmetric.Metric, t pcommon.Timestamp, moveTo func(to pmetric.Metric)) {
-		at := cmp.Or(t, last)
+		at := t
+		if timeless(t) {
+			at = last
+		}
 		key := int64(at) / int64(together)
 		p := parts[key]
 		if p == nil {
@@ -54,6 +57,9 @@ func apart(md pmetric.Metrics) ([]Batch, int) {
 	slices.SortFunc(batches, func(a, b Batch) int { return a.Time.Compare(b.Time) })
 	return batches, untimed
 }
+
+// timeless reports whether a point has no time, or one beyond 2262, where nanoseconds do not fit into 63 bits.
+func timeless(t pcommon.Timestamp) bool { return t == 0 || t > math.MaxInt64 }
 
 // part is what one batch gets of a document: r, s and m are where in the document the metric that it fills now stands.
 type part struct {
