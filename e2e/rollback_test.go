@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -174,4 +177,88 @@ func TestSilenceAndTestPage(t *testing.T) {
 		}
 		return tests == 2
 	})
+}
+
+// gate is what a poller of a gate sees: Argo's verdict and Flagger's status.
+func (s *settings) gate(t *testing.T, address string) (argo string, flagger int) {
+	t.Helper()
+	for _, c := range [][2]string{{http.MethodGet, "/api/v1/gates/chat"}, {http.MethodPost, "/api/v1/gates/chat/rollback"}} {
+		request, err := http.NewRequest(c[0], "http://"+address+c[1], nil)
+		require.NoError(t, err)
+		request.Header.Set("Authorization", "Bearer gate-token")
+		resp, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		var answer struct{ Verdict string }
+		require.NoError(t, json.NewDecoder(resp.Body).Decode(&answer))
+		require.NoError(t, resp.Body.Close())
+		if c[0] == http.MethodGet {
+			require.Equal(t, http.StatusOK, resp.StatusCode)
+			argo = answer.Verdict
+		} else {
+			flagger = resp.StatusCode
+		}
+	}
+	return argo, flagger
+}
+
+// An incident as a deployment controller sees it that polls: it goes on, waits for a person, rolls back, and goes on. PagerDuty's webhook
+// acknowledges the alert meanwhile; one with a wrong signature, or that comes again, does nothing.
+func TestGatesAndWebhooks(t *testing.T) {
+	s, people, _ := prepare(t, rollbackRule)
+	hooks := freePorts(t, 1)[0]
+	s.exporter = []string{`actions: {rollback: {mode: recommend, targets: [{name: chat, rules: [Full]}]}}`}
+	s.receiver = []string{`webhooks: {http: {endpoint: "` + hooks + `"}, gates: {token: gate-token}, pagerduty: {signing_secrets: [old, pd-secret]}}`}
+	launch(t, s.dir, s.health, s.whole())
+	expect := func(argo string, flagger int) {
+		t.Helper()
+		eventually(t, argo, func() bool {
+			a, f := s.gate(t, hooks)
+			return a == argo && f == flagger
+		})
+	}
+	expect("continue", 409)
+	s.sendHTTP(t, gauge("kv", "llama", 0.97))
+	eventually(t, "it is paged", func() bool { return len(people.all()) > 0 })
+	expect("inconclusive", 409)
+
+	key := sha256.Sum256([]byte(people.all()[0].GroupKey))
+	body := `{"event": {"id": "01", "event_type": "incident.acknowledged", "occurred_at": "` + time.Now().UTC().Format(time.RFC3339) +
+		`", "agent": {"type": "user_reference", "summary": "Ada"}, "data": {"incident_key": "` + hex.EncodeToString(key[:]) + `"}}}`
+	send := func(secret string) int {
+		h := hmac.New(sha256.New, []byte(secret))
+		h.Write([]byte(body))
+		request, err := http.NewRequest(http.MethodPost, "http://"+hooks+"/api/v1/webhooks/pagerduty", strings.NewReader(body))
+		require.NoError(t, err)
+		request.Header.Set("X-PagerDuty-Signature", "v1="+hex.EncodeToString(h.Sum(nil)))
+		resp, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		return resp.StatusCode
+	}
+	acknowledged := func() int {
+		resp, err := http.Get("http://" + s.page + "/api/v1/alerts/" + s.alerts(t, "?open=true")[0].ID)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		var story struct{ Events []struct{ Name, By string } }
+		require.NoError(t, json.NewDecoder(resp.Body).Decode(&story))
+		n := 0
+		for _, e := range story.Events {
+			if e.Name == "alert.acknowledged" && e.By == "Ada" {
+				n++
+			}
+		}
+		return n
+	}
+	require.Equal(t, http.StatusUnauthorized, send("wrong"))
+	require.Zero(t, acknowledged())
+	require.Equal(t, http.StatusOK, send("pd-secret"))
+	require.Equal(t, 1, acknowledged())
+	require.Equal(t, http.StatusOK, send("pd-secret"))
+	require.Equal(t, 1, acknowledged(), "the same event again")
+
+	_, ids := s.actions(t)
+	require.Equal(t, http.StatusOK, s.post(t, "/api/v1/actions/"+ids["rollback"]+"/approve", `{"by": "ada"}`))
+	expect("rollback", 200)
+	s.sendHTTP(t, gauge("kv", "llama", 0.5))
+	expect("continue", 409)
 }

@@ -78,6 +78,7 @@ const (
 	EventAcknowledged   = "alert.acknowledged"
 	EventAckExpired     = "alert.acknowledgement_expired"
 	EventSnoozed        = "alert.snoozed"
+	EventUnacknowledged = "alert.unacknowledged"
 	EventResolved       = "alert.resolved"
 	EventVerdict        = "alert.verdict"
 	EventRollbackWanted = "alert.rollback.requested"

@@ -58,6 +58,9 @@ type Tx interface {
 
 	// Group returns a group by id, or ErrNotFound.
 	Group(id string) (*Group, error)
+	// GroupByKey returns a group by its id, or by the SHA-256 of its id in hex, as products have it that were sent that; or
+	// ErrNotFound.
+	GroupByKey(key string) (*Group, error)
 	// OpenGroup returns the open group with a key, or ErrNotFound.
 	OpenGroup(key string) (*Group, error)
 	// DueGroups claims open groups, and closed ones that still owe something, whose DueAt is not after Now: the most
@@ -102,6 +105,9 @@ type Tx interface {
 	Trial(id string) (*Trial, error)
 	Trials() ([]*Trial, error)
 	PutTrial(t *Trial) error
+
+	// Once reports whether an event of a source is here for the first time, and remembers it.
+	Once(source, id string) (first bool, err error)
 
 	// AppendEvent adds an event and sets its Seq and, where zero, its At.
 	AppendEvent(e *Event) error

@@ -50,6 +50,33 @@ func Acknowledge(tx Tx, episodeID, by, note string) error {
 	return tx.AppendEvent(event)
 }
 
+// Unacknowledge takes an acknowledgement back, for the whole group: its steps go on as if it had expired. Repeating it changes
+// nothing.
+func Unacknowledge(tx Tx, episodeID, by string) error {
+	e, err := tx.Episode(episodeID)
+	if err != nil {
+		return err
+	}
+	if !e.Open() {
+		return ErrEnded
+	}
+	from := ""
+	err = touch(tx, e, func(g *Group) bool {
+		if g.AcknowledgedAt.IsZero() {
+			return false
+		}
+		from = g.AcknowledgedBy
+		g.AcknowledgedAt = time.Unix(1, 0) // long ago: the next decision finds that it has expired
+		return true
+	})
+	if err != nil || from == "" {
+		return err
+	}
+	event := e.event(alert.EventUnacknowledged)
+	event.By, event.From = by, from
+	return tx.AppendEvent(event)
+}
+
 // Snooze stops pages and steps of one episode until a time. Repeating it with the same time changes nothing.
 func Snooze(tx Tx, episodeID string, until time.Time, by, note string) error {
 	e, err := tx.Episode(episodeID)

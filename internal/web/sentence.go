@@ -55,6 +55,8 @@ func Sentence(e *ledger.Event) string {
 		return "Acknowledged" + by(e.By)
 	case alert.EventAckExpired:
 		return "The acknowledgement expired"
+	case alert.EventUnacknowledged:
+		return "The acknowledgement was taken back" + by(e.By)
 	case alert.EventSnoozed:
 		return fmt.Sprintf("Snoozed until %s%s", e.Reason, by(e.By))
 	case alert.EventResolved:

@@ -36,6 +36,9 @@ type calibration struct {
 	nextMetrics consumer.Metrics
 	nextLogs    consumer.Logs
 
+	// stopWebhooks ends the webhooks' server; nil where there is none.
+	stopWebhooks func(context.Context) error
+
 	server   *http.Server
 	listener net.Listener
 	cancel   context.CancelFunc
@@ -76,6 +79,14 @@ func (c *calibration) start(ctx context.Context, extensions map[component.ID]com
 	if !prepare(ctx, site, h) { // before the first request, if it can be
 		c.work.Go(func() { keepPreparing(run, site, h) })
 	}
+	if c.config.Webhooks.HasValue() {
+		fatal := func(err error) { report(componentstatus.NewFatalErrorEvent(err)) }
+		if c.stopWebhooks, err = c.serveWebhooks(ctx, extensions, l, fatal); err != nil {
+			cancel()
+			c.cancel = nil
+			return errors.Join(err, c.listener.Close())
+		}
+	}
 	c.work.Go(func() {
 		if err := c.server.Serve(c.listener); !errors.Is(err, http.ErrServerClosed) {
 			report(componentstatus.NewFatalErrorEvent(fmt.Errorf("the page's server stopped: %w", err)))
@@ -104,6 +115,9 @@ func (c *calibration) shutdown(ctx context.Context) error {
 		if err = c.server.Shutdown(ctx); err != nil {
 			err = errors.Join(err, c.server.Close())
 		}
+	}
+	if c.stopWebhooks != nil {
+		err = errors.Join(err, c.stopWebhooks(ctx))
 	}
 	c.work.Wait()
 	c.obs.shutdown()

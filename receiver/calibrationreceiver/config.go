@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/config/confignet"
+	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/confmap"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/web"
@@ -29,8 +30,10 @@ type Config struct {
 	// Window is the time over which ratios are taken, up to now, in Prometheus' notation (30d).
 	Window model.Duration `mapstructure:"window"`
 
-	// Webhooks and Suggestions are not supported yet.
-	Webhooks    map[string]any `mapstructure:"webhooks"`
+	// Webhooks is the server on which pagers answer; without it there is none.
+	Webhooks configoptional.Optional[WebhooksConfig] `mapstructure:"webhooks"`
+
+	// Suggestions are not supported yet.
 	Suggestions map[string]any `mapstructure:"suggestions"`
 
 	_ struct{}
@@ -57,6 +60,7 @@ func createDefaultConfig() component.Config {
 		HTTP:               http,
 		CollectionInterval: time.Minute,
 		Window:             model.Duration(30 * 24 * time.Hour),
+		Webhooks:           configoptional.Default(defaultWebhooks()),
 	}
 }
 
@@ -66,13 +70,15 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	if err := conf.Unmarshal(c); err != nil {
 		return err
 	}
-	section, err := conf.Sub("http")
-	if err != nil {
-		return err
-	}
-	type strict confighttp.ServerConfig // the same keys, without confighttp's own Unmarshal
-	if err := section.Unmarshal(new(strict)); err != nil {
-		return fmt.Errorf("http: %w", err)
+	for _, path := range []string{"http", "webhooks::http"} {
+		section, err := conf.Sub(path)
+		if err != nil {
+			return err
+		}
+		type strict confighttp.ServerConfig // the same keys, without confighttp's own Unmarshal
+		if err := section.Unmarshal(new(strict)); err != nil {
+			return fmt.Errorf("%s: %w", strings.ReplaceAll(path, "::", "."), err)
+		}
 	}
 	return nil
 }
@@ -90,8 +96,8 @@ func (c *Config) Validate() error {
 	if c.TrustedUserHeader != "" {
 		refuse("trusted_user_header: not supported yet: leave it out and set http.auth")
 	}
-	if c.Webhooks != nil {
-		refuse("webhooks: not supported yet: leave it out")
+	if c.Webhooks.HasValue() {
+		errs = append(errs, c.Webhooks.Get().validate())
 	}
 	if c.Suggestions != nil {
 		refuse("suggestions: not supported yet: leave it out")

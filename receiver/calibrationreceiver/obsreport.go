@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/otelcol-escalation/otelcol-escalation/internal/webhook"
 	"github.com/otelcol-escalation/otelcol-escalation/receiver/calibrationreceiver/internal/metadata"
 )
 
@@ -50,6 +51,23 @@ func (o *obsreport) answered(route string, code int) {
 
 func (o *obsreport) fedBack(deed string) {
 	o.builder.ReceiverCalibrationFeedback.Add(context.Background(), 1, metric.WithAttributes(attribute.String("kind", deed)))
+}
+
+// hooked counts what became of a webhook's feedback.
+func (o *obsreport) hooked(source string, a webhook.Applied) {
+	for outcome, n := range map[string]int{"done": a.Done, "unknown": a.Unknown, "repeated": boolean(a.Repeated)} {
+		if n > 0 {
+			o.builder.ReceiverCalibrationWebhooks.Add(context.Background(), int64(n),
+				metric.WithAttributes(attribute.String("source", source), attribute.String("outcome", outcome)))
+		}
+	}
+}
+
+func boolean(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func (o *obsreport) collected(how outcome) {

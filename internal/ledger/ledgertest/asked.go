@@ -1,6 +1,8 @@
 package ledgertest
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"testing"
 	"time"
 
@@ -160,4 +162,35 @@ func trials(t *testing.T, f *fixture) {
 		require.NoError(t, err)
 		assert.Equal(t, asked, got)
 	})
+}
+
+func webhooks(t *testing.T, f *fixture) {
+	f.update(func(tx ledger.Tx) error {
+		return tx.PutGroup(&ledger.Group{ID: "{a=\"b\"}:e1", Key: "k", OpenedAt: at(1)})
+	})
+	f.view(func(tx ledger.Tx) {
+		for _, key := range []string{"{a=\"b\"}:e1", "6c1b9c5d26bb9a54d1b4eb2e7d4a1e8a"} {
+			_, err := tx.GroupByKey(key)
+			if key[0] == '{' {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, ledger.ErrNotFound)
+			}
+		}
+		sum := sha256.Sum256([]byte("{a=\"b\"}:e1"))
+		g, err := tx.GroupByKey(hex.EncodeToString(sum[:]))
+		require.NoError(t, err)
+		assert.Equal(t, "k", g.Key)
+		_, err = tx.GroupByKey("")
+		require.ErrorIs(t, err, ledger.ErrNotFound)
+	})
+	var firsts []bool
+	for _, event := range [][2]string{{"pagerduty", "1"}, {"pagerduty", "1"}, {"slack", "1"}, {"pagerduty", "2"}} {
+		f.update(func(tx ledger.Tx) error {
+			first, err := tx.Once(event[0], event[1])
+			firsts = append(firsts, first)
+			return err
+		})
+	}
+	assert.Equal(t, []bool{true, false, true, true}, firsts)
 }

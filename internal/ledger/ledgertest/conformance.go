@@ -39,6 +39,7 @@ func Run(t *testing.T, create func(t testing.TB) Database) {
 		"silences":                                 silences,
 		"actions":                                  actions,
 		"test pages":                               trials,
+		"groups by key, events once":               webhooks,
 		"events":                                   events,
 		"counters":                                 counters,
 		"histograms":                               histograms,

@@ -1,6 +1,9 @@
 package sqlstore
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"slices"
 	"time"
 
@@ -12,7 +15,7 @@ const groupColumns = "id, group_key, labels, owner, tier, opened_at, tier_since,
 	"step_at, paged, acknowledged_at, acknowledged_by, digest_id, closed_at, due_at, next_step, sequence, respond_by"
 
 var (
-	putGroup    = upsert("page_groups", []string{"id"}, groupColumns)
+	putGroup    = upsert("page_groups", []string{"id"}, groupColumns+", hash")
 	selectGroup = "SELECT " + groupColumns + " FROM page_groups "
 )
 
@@ -21,7 +24,7 @@ func (t *tx) PutGroup(g *ledger.Group) error {
 		g.ID, g.Key, document[map[string]string]{g.Labels}, g.Owner, int64(g.Tier), nanos(g.OpenedAt),
 		nanos(g.TierSince), nanos(g.PagedAt), nanos(g.UpdatedAt), flag(g.Dirty), int64(g.Step), nanos(g.StepAt),
 		document[[]string]{g.Paged}, nanos(g.AcknowledgedAt), g.AcknowledgedBy, g.DigestID, nanos(g.ClosedAt),
-		nanos(g.DueAt), g.NextStep, g.Sequence, nanos(g.RespondBy))
+		nanos(g.DueAt), g.NextStep, g.Sequence, nanos(g.RespondBy), hashOf(g.ID))
 }
 
 func scanGroup(r row) (*ledger.Group, error) {
@@ -36,6 +39,20 @@ func scanGroup(r row) (*ledger.Group, error) {
 
 func (t *tx) Group(id string) (*ledger.Group, error) {
 	return one(t, scanGroup, selectGroup+"WHERE id = ?", id)
+}
+
+// hashOf is what Alertmanager's integrations make of a dedup key.
+func hashOf(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return hex.EncodeToString(sum[:])
+}
+
+func (t *tx) GroupByKey(key string) (*ledger.Group, error) {
+	g, err := t.Group(key)
+	if !errors.Is(err, ledger.ErrNotFound) {
+		return g, err
+	}
+	return one(t, scanGroup, selectGroup+"WHERE hash = ? AND hash <> '' ORDER BY opened_at DESC LIMIT 1", key)
 }
 
 func (t *tx) OpenGroup(key string) (*ledger.Group, error) {

@@ -26,6 +26,7 @@ ORDER BY ordered_at LIMIT ?2`
 
 	oldSilences = `SELECT id FROM silences WHERE ends_at < ?1 ORDER BY ends_at LIMIT ?2`
 	oldTrials   = `SELECT id FROM trials WHERE requested_at < ?1 LIMIT ?2`
+	oldSeen     = `SELECT id FROM seen_events WHERE at < ?1 ORDER BY at LIMIT ?2`
 )
 
 // Prune removes what ended before a time: episodes with their events and actions, then the groups and deliveries that nothing
@@ -40,6 +41,7 @@ func (l *Ledger) Prune(ctx context.Context, now, before time.Time) (removed int,
 		{oldTopics, "DELETE FROM deliveries WHERE topic = ?", new(int)},
 		{oldSilences, "DELETE FROM silences WHERE id = ?", new(int)},
 		{oldTrials, "DELETE FROM trials WHERE id = ?", new(int)},
+		{oldSeen, "DELETE FROM seen_events WHERE id = ?", new(int)},
 	} {
 		for {
 			var old []string

@@ -31,6 +31,7 @@ type TelemetryBuilder struct {
 	ReceiverCalibrationEvents       metric.Int64Counter
 	ReceiverCalibrationFeedback     metric.Int64Counter
 	ReceiverCalibrationRequests     metric.Int64Counter
+	ReceiverCalibrationWebhooks     metric.Int64Counter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -90,6 +91,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_calibration_requests",
 		metric.WithDescription("HTTP requests that were answered. [Alpha]"),
 		metric.WithUnit("{request}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverCalibrationWebhooks, err = builder.meter.Int64Counter(
+		"otelcol_receiver_calibration_webhooks",
+		metric.WithDescription("What pagers sent back, by what became of it; about alerts that are not here or have ended it is unknown, and repeated where the event had come before. [Alpha]"),
+		metric.WithUnit("{feedback}"),
 	)
 	errs = errors.Join(errs, err)
 	return &builder, errs

@@ -24,6 +24,7 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ReceiverCalibrationEvents.Add(context.Background(), 1)
 	tb.ReceiverCalibrationFeedback.Add(context.Background(), 1)
 	tb.ReceiverCalibrationRequests.Add(context.Background(), 1)
+	tb.ReceiverCalibrationWebhooks.Add(context.Background(), 1)
 	AssertEqualReceiverCalibrationCollections(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
@@ -37,6 +38,9 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverCalibrationRequests(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverCalibrationWebhooks(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 
