@@ -3,8 +3,11 @@ package escalationexporter
 import (
 	"container/heap"
 	"context"
+	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/escalate"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
@@ -62,6 +65,8 @@ type destination struct {
 	send func(ctx context.Context, topic string) sent
 	// jitter is in [0, 1).
 	jitter func() float64
+	// limiter bounds how fast it is sent to; nil: it is not.
+	limiter *rate.Limiter
 	// changed is told when the destination fails for the first time, and when it works again.
 	changed func(err error)
 
@@ -72,9 +77,11 @@ type destination struct {
 	failures int // in a row
 	pause    *time.Timer
 	paused   bool
-	stopped  bool
-	work     sync.WaitGroup
-	ctx      context.Context
+	// slowed is set while the limiter is waited for.
+	slowed  bool
+	stopped bool
+	work    sync.WaitGroup
+	ctx     context.Context
 }
 
 // offer takes a delivery that is leased to this exporter.
@@ -125,7 +132,10 @@ func (d *destination) pump() {
 	if d.failures > 0 {
 		limit = 1
 	}
-	for !d.stopped && !d.paused && d.running < limit && len(d.queue) > 0 {
+	for !d.stopped && !d.paused && !d.slowed && d.running < limit && len(d.queue) > 0 {
+		if d.slow() {
+			return
+		}
 		j := heap.Pop(&d.queue).(*job)
 		j.sending, j.again = true, false
 		d.running++
@@ -133,6 +143,38 @@ func (d *destination) pump() {
 			d.done(j, d.send(d.ctx, j.topic))
 		})
 	}
+}
+
+// slow reports whether the limiter allows no message now; then the destination goes on as soon as it does, with what is the
+// most urgent by then. The caller holds mu.
+func (d *destination) slow() bool {
+	if d.limiter == nil {
+		return false
+	}
+	now := time.Now()
+	r := d.limiter.ReserveN(now, 1)
+	wait := r.DelayFrom(now)
+	if wait <= 0 {
+		return false
+	}
+	r.CancelAt(now)
+	d.slowed = true
+	time.AfterFunc(wait, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.slowed = false
+		d.pump()
+	})
+	return true
+}
+
+// limiterFor returns the limiter of a destination. PagerDuty takes about 120 events a minute for a routing key, and refuses the
+// rest for a while; 100 leave room for others who have the key.
+func limiterFor(name string) *rate.Limiter {
+	if strings.Contains(name, "/pagerduty[") {
+		return rate.NewLimiter(rate.Every(time.Minute/80), 20)
+	}
+	return nil
 }
 
 func (d *destination) done(j *job, result sent) {

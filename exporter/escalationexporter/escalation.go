@@ -172,7 +172,7 @@ func (x *escalation) recall(ctx, working context.Context) error {
 
 func (x *escalation) newDestination(ctx context.Context, name string) *destination {
 	return &destination{
-		name: name, ctx: ctx, jitter: x.jitter, known: map[string]*job{},
+		name: name, ctx: ctx, jitter: x.jitter, known: map[string]*job{}, limiter: limiterFor(name),
 		send: func(ctx context.Context, topic string) sent { return x.deliver(ctx, name, topic) },
 		changed: func(err error) {
 			if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -466,4 +467,46 @@ func (l *late) Update(ctx context.Context, now time.Time, fn func(ledger.Tx) err
 		return ctx.Err()
 	}
 	return l.Ledger.Update(ctx, now, fn)
+}
+
+// PagerDuty is not sent more than it takes, and what is critical does not wait behind what is not.
+func TestPagerDutyIsNotOverrun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type try struct {
+			topic string
+			at    time.Time
+		}
+		var mu sync.Mutex
+		var tries []try
+		d := &destination{
+			name: "oncall/pagerduty[0]", ctx: t.Context(), known: map[string]*job{}, limiter: limiterFor("oncall/pagerduty[0]"),
+			jitter: func() float64 { return 0 }, changed: func(error) {},
+			send: func(_ context.Context, topic string) sent {
+				mu.Lock()
+				defer mu.Unlock()
+				tries = append(tries, try{topic, time.Now()})
+				return sent{}
+			},
+		}
+		for i := range 300 {
+			d.offer(&ledger.Delivery{Topic: fmt.Sprint("low", i), Tier: alert.Low, Due: time.Now()})
+		}
+		time.Sleep(30 * time.Second)
+		asked := time.Now()
+		d.offer(&ledger.Delivery{Topic: "critical", Tier: alert.Critical, Due: time.Now()})
+		time.Sleep(10 * time.Minute)
+		d.stop()
+		require.Len(t, tries, 301)
+		for i := range tries {
+			inAMinute := 0
+			for j := i; j < len(tries) && tries[j].at.Sub(tries[i].at) < time.Minute; j++ {
+				inAMinute++
+			}
+			require.LessOrEqual(t, inAMinute, 100)
+			if tries[i].topic == "critical" {
+				require.Less(t, tries[i].at.Sub(asked), time.Second)
+			}
+		}
+	})
+	require.Nil(t, limiterFor("oncall/webhook[0]"))
 }
