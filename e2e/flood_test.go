@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger/ledgertest/pgtest"
 )
 
 const floodRules = `
@@ -41,14 +44,32 @@ func gauges(metric string, first, n int, value func(i int) float64) pmetric.Metr
 	return md
 }
 
+// onBoth runs a test with the ledger on either database. ledger is the configuration of alert_ledger, for an empty
+// one at each call.
+func onBoth(t *testing.T, test func(t *testing.T, ledger func() string)) {
+	t.Run("SQLite", func(t *testing.T) { test(t, func() string { return "" }) })
+	t.Run("PostgreSQL", func(t *testing.T) {
+		server := pgtest.Start(t, "fsync=on")
+		test(t, func() string { return onPostgres(server) })
+	})
+}
+
+// database is the last part of a test's name.
+func database(t *testing.T) string { return t.Name()[strings.LastIndexByte(t.Name(), '/')+1:] }
+
+func TestFaultFloodOfAlerts(t *testing.T) { onBoth(t, floodOfAlerts) }
+
+func TestFaultRestartWithManyAlerts(t *testing.T) { onBoth(t, restartWithManyAlerts) }
+
 // Ten thousand alerts at once, one in ten critical: how long until all are durable, and until the first critical page;
 // critical ones are told before any other.
-func TestFaultFloodOfAlerts(t *testing.T) {
+func floodOfAlerts(t *testing.T, ledger func() string) {
 	alerts := length(2000, 10_000)
 	for _, test := range []struct{ groups, high string }{
 		{"[owner, alertname]", "15m"}, {"[owner, alertname, model_name]", "15m"}, {"[owner, alertname, model_name]", "0s"},
 	} {
 		s, people, _ := prepare(t, floodRules)
+		s.ledger = ledger()
 		s.owners = `{platform: {steps: [{receivers: [oncall]}]}, unowned: {steps: [{receivers: [oncall]}]}}`
 		s.tiers = "{critical: {window: 0s}, high: {window: " + test.high + "}, medium: {window: 1h}}"
 		config := replace(s.whole(), "group_by: [owner, alertname]", "group_by: "+test.groups)
@@ -80,7 +101,9 @@ func TestFaultFloodOfAlerts(t *testing.T) {
 		var first, last time.Duration
 		critical, early := 0, 0
 		seen := map[string]bool{}
-		for _, p := range people.all() {
+		all := people.all()
+		pace := all[len(all)-1].at.Sub(all[0].at)
+		for _, p := range all {
 			for _, a := range p.Alerts {
 				if id := a.Labels["alert_id"]; !seen[id] {
 					seen[id] = true
@@ -96,16 +119,17 @@ func TestFaultFloodOfAlerts(t *testing.T) {
 				}
 			}
 		}
-		figures("fault flood of %d alerts by group_by %s, window of high %s: all durable after %.2f s (target 2), first critical page after %.2f s (target 1), the last critical one after %.2f s, killed in between; %d less urgent alerts were told of before it",
-			alerts, test.groups, test.high, durable.Seconds(), first.Seconds(), last.Seconds(), early)
+		figures("fault flood of %d alerts on %s by group_by %s, window of high %s: all durable after %.2f s (target 2), first critical page after %.2f s (target 1), the last critical one after %.2f s, killed in between; %d less urgent alerts were told of before it; %.0f pages/s",
+			alerts, database(t), test.groups, test.high, durable.Seconds(), first.Seconds(), last.Seconds(), early, float64(pages)/pace.Seconds())
 		c.stop()
 	}
 }
 
 // Restarted by kill -9 with 50,000 open alerts: seconds until it is ready.
-func TestFaultRestartWithManyAlerts(t *testing.T) {
+func restartWithManyAlerts(t *testing.T, ledger func() string) {
 	alerts := length(5000, 50_000)
 	s, people, _ := prepare(t, floodRules)
+	s.ledger = ledger()
 	s.owners = `{platform: {steps: [{receivers: [oncall]}]}, unowned: {steps: [{receivers: [oncall]}]}}`
 	s.tiers = `{critical: {window: 0s}, high: {window: 1h}, medium: {window: 1h}}`
 	config := replace(s.whole(), "group_by: [owner, alertname]", "group_by: [owner, alertname, model_name]")
@@ -125,6 +149,6 @@ func TestFaultRestartWithManyAlerts(t *testing.T) {
 	require.EqualValues(t, alerts, s.own(t, "otelcol_exporter_escalation_open_alerts"))
 	s.sendHTTP(t, gauges("kv", alerts, 1, func(int) float64 { return 0.99 }))
 	eventually(t, "a new critical alert is paged", func() bool { return people.told("KVCacheNearlyFull", "firing") == 1 })
-	figures("fault restart with %d open alerts, each a group: ready after %.2f s (target 5), a new critical page %.2f s after the start (they came in within %.1f s)",
-		alerts, ready.Seconds(), time.Since(began).Seconds(), took.Seconds())
+	figures("fault restart with %d open alerts on %s, each a group: ready after %.2f s (target 5), a new critical page %.2f s after the start (they came in within %.1f s)",
+		alerts, database(t), ready.Seconds(), time.Since(began).Seconds(), took.Seconds())
 }

@@ -149,8 +149,10 @@ func describeAction(a *ledger.Action, pageURL string) string {
 // under the same id.
 func (x *escalation) carryOut(ctx context.Context, write func(func(ledger.Tx) error) error) (next time.Time, err error) {
 	var due []*ledger.Action
+	var now time.Time
 	stopped := false
 	err = x.ledger.View(ctx, time.Now(), func(tx ledger.Tx) (err error) {
+		now = tx.Now()
 		text, err := tx.Setting(ledger.SettingStopped)
 		if err != nil {
 			return err
@@ -161,7 +163,7 @@ func (x *escalation) carryOut(ctx context.Context, write func(func(ledger.Tx) er
 		next, err = tx.NextActionDue()
 		return err
 	})
-	if err != nil || stopped || next.IsZero() || next.After(time.Now()) {
+	if err != nil || stopped || next.IsZero() || next.After(now) {
 		return next, err
 	}
 	err = write(func(tx ledger.Tx) error {
@@ -182,12 +184,12 @@ func (x *escalation) carryOut(ctx context.Context, write func(func(ledger.Tx) er
 		return nil
 	})
 	if err != nil {
-		return time.Now(), err
+		return now, err
 	}
 	for _, a := range due {
 		x.work.Go(func() { x.carry(ctx, a) })
 	}
-	return time.Now(), nil
+	return now, nil
 }
 
 // lease looks once more whether an action stands, in the transaction that sets it on its way.

@@ -104,7 +104,12 @@ func (p *peer) tell(ctx context.Context) {
 	defer timer.Stop()
 	for {
 		changed := p.x.ledger.Changed()
-		wait := p.look(ctx, time.Now())
+		wait := longestWait
+		if p.x.ledger.Standing().Leads {
+			wait = p.look(ctx)
+		} else {
+			p.told = map[string]posted{} // who leads may tell other things meanwhile
+		}
 		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
@@ -124,8 +129,8 @@ func (p *peer) tell(ctx context.Context) {
 }
 
 // look tells what has changed and what is due to be repeated. It returns how long nothing more will be.
-func (p *peer) look(ctx context.Context, now time.Time) (wait time.Duration) {
-	episodes, err := p.episodes(ctx, now)
+func (p *peer) look(ctx context.Context) (wait time.Duration) {
+	episodes, now, err := p.episodes(ctx)
 	if err != nil {
 		return ledgerRetry
 	}
@@ -203,10 +208,10 @@ func (p *peer) worthEnding(e *ledger.Episode, now time.Time) bool {
 	return now.Sub(e.EndedAt) < peerEnds && !e.Unwanted()
 }
 
-// episodes are the open ones, and those that ended a short while ago.
-func (p *peer) episodes(ctx context.Context, now time.Time) (all []*ledger.Episode, err error) {
-	err = p.x.ledger.View(ctx, now, func(tx ledger.Tx) error {
-		all = nil
+// episodes are the open ones, and those that ended a short while ago, and what time it is.
+func (p *peer) episodes(ctx context.Context) (all []*ledger.Episode, now time.Time, err error) {
+	err = p.x.ledger.View(ctx, time.Now(), func(tx ledger.Tx) error {
+		all, now = nil, tx.Now()
 		open, ended := true, false
 		for _, q := range []ledger.Query{{Open: &open, Limit: episodesPerPage}, {Open: &ended, EndedSince: now.Add(-peerEnds), Limit: episodesPerPage}} {
 			for {
@@ -223,5 +228,5 @@ func (p *peer) episodes(ctx context.Context, now time.Time) (all []*ledger.Episo
 		}
 		return nil
 	})
-	return all, err
+	return all, now, err
 }

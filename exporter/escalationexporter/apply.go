@@ -82,8 +82,8 @@ func (x *escalation) decide(tx ledger.Tx, g *ledger.Group, episodes []*ledger.Ep
 	return nil
 }
 
-// order writes what the destinations of an order must be told. The rows carry a lease of this exporter, which sends
-// as soon as they are durable.
+// order writes what the destinations of an order must be told. Where this exporter leads, the rows carry its lease, and it
+// sends as soon as they are durable.
 func (x *escalation) order(tx ledger.Tx, g *ledger.Group, o escalate.Order, done *applied) error {
 	done.orders = append(done.orders, o)
 	for _, receiver := range o.Receivers {
@@ -119,7 +119,7 @@ func (x *escalation) want(tx ledger.Tx, d *ledger.Delivery, due time.Time, done 
 		}
 	}
 	d.Due, d.OrderedAt = due, tx.Now()
-	if !due.After(tx.Now()) {
+	if !due.After(tx.Now()) && x.ledger.Standing().Leads { // otherwise it is for who leads
 		d.LeasedUntil = tx.Now().Add(leaseFor)
 		done.deliveries = append(done.deliveries, d)
 	}

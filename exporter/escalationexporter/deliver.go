@@ -50,7 +50,7 @@ func (x *escalation) deliver(ctx context.Context, destination, topic string) sen
 		x.obs.settled(destination)
 		x.persist(ctx, func(tx ledger.Tx) error { return settle(tx, topic, destination, p.reflects) })
 		return sent{}
-	case errors.Is(err, ledger.ErrNotFound):
+	case errors.Is(err, ledger.ErrNotFound), errors.Is(err, errDeposed):
 		return sent{}
 	case err != nil:
 		// The ledger cannot be read; the lease runs out, and the delivery is due again.
@@ -92,6 +92,11 @@ func (x *escalation) deliver(ctx context.Context, destination, topic string) sen
 func (x *escalation) pack(ctx context.Context, destination, topic string) (parcel, error) {
 	p := parcel{resolved: x.resolved[destination]}
 	err := x.ledger.View(ctx, time.Now(), func(tx ledger.Tx) error {
+		if leads, err := x.leads(tx); err != nil {
+			return err
+		} else if !leads {
+			return errDeposed // who leads now has taken it back
+		}
 		d, err := tx.Delivery(topic, destination)
 		if err != nil {
 			return err

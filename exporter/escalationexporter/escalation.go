@@ -48,10 +48,9 @@ type escalation struct {
 	obs     *obsreport
 	jitter  func() float64
 
-	ledger ledger.Ledger
-	host   component.Host
-	// shared: other Collectors work on the same ledger.
-	shared bool
+	ledger  ledger.Ledger
+	host    component.Host
+	replica replica
 
 	view         *view
 	journal      *journal
@@ -88,9 +87,6 @@ func newEscalation(id component.ID, set component.TelemetrySettings, config *Con
 	return x, nil
 }
 
-// sharing is implemented by a ledger that several Collectors may work on at the same time.
-type sharing interface{ Shared() bool }
-
 // start finds the ledger, loads what is open, and begins to work on what is due.
 func (x *escalation) start(ctx context.Context, host component.Host) error {
 	x.host = host
@@ -105,9 +101,8 @@ func (x *escalation) start(ctx context.Context, host component.Host) error {
 	if x.ledger = provider.Ledger(); x.ledger == nil {
 		return fmt.Errorf("ledger: the extension %q has not been started", x.config.Ledger)
 	}
-	if s, ok := x.ledger.(sharing); ok {
-		x.shared = s.Shared()
-	}
+	standing := x.ledger.Standing()
+	x.view.shared, x.replica.heard, x.replica.leads = standing.Shared, standing.Others, standing.Leads
 
 	working, cancel := context.WithCancel(context.Background()) // not Start's context, which ends with the start
 	x.cancel = cancel
@@ -122,7 +117,9 @@ func (x *escalation) start(ctx context.Context, host component.Host) error {
 	}
 	// Before anything new is taken: once it has been decided anew, nobody could tell what a former life may have sent.
 	write := func(fn func(ledger.Tx) error) error { return x.update(ctx, persistTimeout, fn) }
-	x.former = x.takeBack(ctx, true, write) != nil // a ledger that cannot be written now is no reason not to start
+	if standing.Leads {
+		x.former = x.takeBack(ctx, true, write) != nil // a ledger that cannot be written now is no reason not to start
+	}
 	if err := x.recall(ctx, working); err != nil {
 		cancel()
 		return err
@@ -211,6 +208,7 @@ func (x *escalation) shutdown(ctx context.Context) error {
 // journal while the ledger does not answer.
 func (x *escalation) consume(ctx context.Context, md pmetric.Metrics) error {
 	now := time.Now()
+	seenAt := x.view.ledgerTime(now)
 	var transitions []alert.Alert
 	observations := map[string]ledger.Observation{}
 	ignored := map[verdict]int{}
@@ -221,7 +219,7 @@ func (x *escalation) consume(ctx context.Context, md pmetric.Metrics) error {
 		case repetition:
 			ignored[repetition]++
 			if episodeID != "" && a.State == alert.Firing {
-				observations[episodeID] = observation(&a, now)
+				observations[episodeID] = observation(&a, seenAt)
 			}
 		default:
 			ignored[v]++
@@ -249,9 +247,9 @@ func urgentFirst(transitions []alert.Alert) {
 	slices.SortStableFunc(transitions, func(a, b alert.Alert) int { return cmp.Compare(urgency[b.ID], urgency[a.ID]) })
 }
 
-func observation(a *alert.Alert, now time.Time) ledger.Observation {
+func observation(a *alert.Alert, seenAt time.Time) ledger.Observation {
 	return ledger.Observation{
-		Value: a.Value, FiringLevel: a.FiringLevel, ObservedAt: a.ObservedAt, JudgedAt: a.Time, SeenAt: now,
+		Value: a.Value, FiringLevel: a.FiringLevel, ObservedAt: a.ObservedAt, JudgedAt: a.Time, SeenAt: seenAt,
 	}
 }
 

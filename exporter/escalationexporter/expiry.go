@@ -57,8 +57,11 @@ func (x *expiry) remove(en *entry) {
 type loss struct {
 	en        *entry
 	episodeID string
+	validFor  time.Duration
 	// gone: it has been no_data for lost_after, and ends.
 	gone bool
+	// heard is when another exporter has heard of it.
+	heard time.Time
 }
 
 // lost returns alerts whose time has come, at most limit, and when the next one may come: zero where there is none.
@@ -86,7 +89,7 @@ func (v *view) lost(now time.Time, lostAfter, retry time.Duration, limit int) (l
 		case en.episodeID == "": // its opening waits in the journal
 			v.expiry.scheduleAt(en, now.Add(en.validFor))
 		default:
-			losses = append(losses, loss{en: en, episodeID: en.episodeID, gone: gone})
+			losses = append(losses, loss{en: en, episodeID: en.episodeID, validFor: en.validFor, gone: gone})
 			v.expiry.scheduleAt(en, now.Add(retry))
 		}
 	}

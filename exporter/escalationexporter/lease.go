@@ -3,7 +3,6 @@ package escalationexporter
 import (
 	"context"
 	"errors"
-	"math"
 	"slices"
 	"time"
 
@@ -13,20 +12,17 @@ import (
 // leased is a delivery that this exporter has leased.
 type leased struct{ topic, destination string }
 
-// takeBack ends the leases of a former life of this exporter, and of an update whose answer was lost. Of a shared
-// ledger they may be somebody else's, and are left to run out.
+// takeBack ends leases that nobody works on: of a former life of this exporter, of an update whose answer was lost, and of
+// the exporter that led before this one.
 //
-// What a former life had leased may have been sent by it.
+// What a former life, or another exporter, had leased may have been sent by it.
 func (x *escalation) takeBack(ctx context.Context, former bool, write func(func(ledger.Tx) error) error) error {
-	if x.shared {
-		return nil
-	}
 	var stranded []leased
-	// An embedded ledger goes by its caller's clock: asked later, it shows what is leased until then.
-	err := x.ledger.View(ctx, time.Now().Add(leaseFor+time.Second), func(tx ledger.Tx) error {
-		due, err := tx.DueDeliveries(math.MaxInt32)
-		for _, d := range due {
-			if to := x.destinations[d.Destination]; to != nil && !to.knows(d.Topic) && !d.LeasedUntil.IsZero() {
+	err := x.ledger.View(ctx, time.Now(), func(tx ledger.Tx) error {
+		stranded = nil
+		all, err := tx.LeasedDeliveries()
+		for _, d := range all {
+			if to := x.destinations[d.Destination]; to != nil && !to.knows(d.Topic) {
 				stranded = append(stranded, leased{topic: d.Topic, destination: d.Destination})
 			}
 		}
@@ -63,10 +59,10 @@ func presume(tx ledger.Tx, d *ledger.Delivery) error {
 	return nil
 }
 
-// abandoned reports whether a delivery of a shared ledger was leased by another exporter, which may have sent it.
+// abandoned reports whether a delivery of a shared ledger is leased by another exporter, which may have sent it.
 func (x *escalation) abandoned(d *ledger.Delivery) bool {
 	to := x.destinations[d.Destination]
-	return x.shared && to != nil && !d.LeasedUntil.IsZero() && !to.knows(d.Topic)
+	return x.ledger.Standing().Shared && to != nil && !d.LeasedUntil.IsZero() && !to.knows(d.Topic)
 }
 
 // release ends the leases of what could not be sent before the shutdown.

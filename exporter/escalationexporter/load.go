@@ -28,55 +28,81 @@ func (x *escalation) load(ctx context.Context) (groups []string, err error) {
 		return nil, err
 	}
 	x.view.pardon(began)
-	open, seen := true, map[string]bool{}
 	var before string
 	err = x.ledger.View(ctx, began, func(tx ledger.Tx) error {
+		x.tell(tx)
+		if x.replica.position, err = tx.LastEvent(); err != nil {
+			return err
+		}
 		if before, err = tx.Setting(settingPolicy); err != nil {
 			return err
 		}
 		if _, err := x.refreshSilences(tx); err != nil {
 			return err
 		}
-		text, err := tx.Setting(settingValidFor)
-		if err != nil {
+		if err := x.readValidFor(tx); err != nil {
 			return err
 		}
-		if longest, err := strconv.ParseInt(text, 10, 64); err == nil {
-			x.validFor.Store(max(longest, x.validFor.Load()))
-		}
-		for q := (ledger.Query{Open: &open, Limit: episodesPerPage}); ; {
-			page, err := tx.Episodes(q)
-			if err != nil {
-				return err
-			}
-			for _, e := range page {
-				x.view.load(e, began, time.Duration(x.validFor.Load()))
-				x.sources.learn(x.policy, e)
-				if e.GroupID != "" && !seen[e.GroupID] {
-					seen[e.GroupID] = true
-					groups = append(groups, e.GroupID)
-				}
-			}
-			if len(page) < episodesPerPage {
-				return nil
-			}
-			q.After = page[len(page)-1]
-		}
+		groups, err = openGroups(tx, func(e *ledger.Episode) {
+			x.view.load(e, began, time.Duration(x.validFor.Load()))
+			x.sources.learn(x.policy, e)
+		})
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	x.logger.Info("Escalation begins.", zap.Int("open_alerts", x.view.open), zap.Duration("took", time.Since(began)))
-	err = x.ledger.Update(ctx, began, func(tx ledger.Tx) error {
-		if err := tx.PutSetting(settingPolicy, policy); err != nil {
-			return err
-		}
-		return x.publish(tx)
-	})
+	x.logger.Info("Escalation begins.", zap.Int("open_alerts", x.view.open), zap.Bool("leads", x.replica.leads), zap.Duration("took", time.Since(began)))
+	if !x.replica.leads {
+		return nil, nil // it does so when it leads
+	}
+	err = x.update(ctx, persistTimeout, func(tx ledger.Tx) error { return x.enact(tx, policy) })
 	if before == policy {
 		return nil, nil // a ledger that cannot be written now is no reason not to start
 	}
 	return groups, err
+}
+
+// enact notes the policy that groups are decided by from now on, and what the page wants to know of it.
+func (x *escalation) enact(tx ledger.Tx, policy string) error {
+	if err := tx.PutSetting(settingPolicy, policy); err != nil {
+		return err
+	}
+	return x.publish(tx)
+}
+
+// readValidFor takes over the longest `valid_for` that an exporter has seen.
+func (x *escalation) readValidFor(tx ledger.Tx) error {
+	text, err := tx.Setting(settingValidFor)
+	if err != nil {
+		return err
+	}
+	if longest, err := strconv.ParseInt(text, 10, 64); err == nil {
+		x.validFor.Store(max(longest, x.validFor.Load()))
+	}
+	return nil
+}
+
+// openGroups reads the open episodes, and returns their groups.
+func openGroups(tx ledger.Tx, each func(*ledger.Episode)) (groups []string, err error) {
+	open, seen := true, map[string]bool{}
+	for q := (ledger.Query{Open: &open, Limit: episodesPerPage}); ; {
+		page, err := tx.Episodes(q)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range page {
+			each(e)
+			if e.GroupID != "" && !seen[e.GroupID] {
+				seen[e.GroupID] = true
+				groups = append(groups, e.GroupID)
+			}
+		}
+		if len(page) < episodesPerPage {
+			return groups, nil
+		}
+		q.After = page[len(page)-1]
+	}
 }
 
 // fingerprint changes with everything that decisions depend on.

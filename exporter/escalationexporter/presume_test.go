@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
-	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger/ledgertest"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/notify"
 )
 
@@ -69,14 +68,7 @@ func TestRefusedThenRecovered(t *testing.T) {
 // One of two replicas dies between acceptance and record, and the other one hears of the recovery.
 func TestReplicaKilledBetweenAcceptanceAndRecordThenRecovered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := ledgertest.New(t)
-		one, two := newRig(t, l), newRig(t, l)
-		for _, r := range []*rig{one, two} {
-			r.host.provider = provider{sharedLedger{r.ledger}}
-			r.begin()
-			t.Cleanup(r.finish)
-		}
-		two.judged = 1000
+		c, one, two := newCluster(t, 0)
 		one.people.answers("oncall/webhook[0]", func(context.Context, notify.Message) error {
 			one.ledger.set(errors.New("killed"))
 			return nil
@@ -87,7 +79,7 @@ func TestReplicaKilledBetweenAcceptanceAndRecordThenRecovered(t *testing.T) {
 		one.kill()
 		two.fires("a", alert.Critical)
 		two.recovers("a")
-		two.after(2 * leaseFor)
+		c.lead(two)
 		sent := two.people.take()
 		require.Len(t, sent, 1)
 		require.Contains(t, sent[0].describe(two.start), "a critical resolved")

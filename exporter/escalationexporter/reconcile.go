@@ -44,7 +44,7 @@ func (x *escalation) reconcile(ctx context.Context, groups []string) {
 		changed := x.ledger.Changed()
 		wait, rest, err := x.pass(ctx, &groups, &reclaim)
 		if err != nil && ctx.Err() == nil {
-			if !errors.Is(err, errLooked) {
+			if !errors.Is(err, errLooked) && !errors.Is(err, errDeposed) {
 				x.ledgerFailed(err)
 			}
 			rest = ledgerRetry
@@ -65,11 +65,24 @@ func (x *escalation) reconcile(ctx context.Context, groups []string) {
 // errLooked marks an error that update has already reported.
 var errLooked = errors.New("the ledger does not take an update")
 
+// errDeposed says that another exporter leads now: what this one wanted to do is no longer its to do.
+var errDeposed = errors.New("another exporter leads")
+
 // pass does a bounded part of everything that is due. It returns how long nothing more will be, and how long to rest
 // first, whatever is.
 func (x *escalation) pass(ctx context.Context, groups *[]string, reclaim *bool) (wait, rest time.Duration, err error) {
 	write := func(fn func(ledger.Tx) error) error {
-		if err := x.update(ctx, persistTimeout, fn); err != nil {
+		var leads bool
+		err := x.update(ctx, persistTimeout, func(tx ledger.Tx) (err error) {
+			if leads, err = x.leads(tx); err != nil || !leads {
+				return err
+			}
+			return fn(tx)
+		})
+		if err == nil && !leads {
+			return errDeposed
+		}
+		if err != nil {
 			return fmt.Errorf("%w: %w", errLooked, err)
 		}
 		return nil
@@ -79,6 +92,9 @@ func (x *escalation) pass(ctx context.Context, groups *[]string, reclaim *bool) 
 			return 0, 0, err
 		}
 		x.ledgerWorks()
+	}
+	if leads, err := x.stand(ctx, groups, reclaim, write); err != nil || !leads {
+		return signEvery, 0, err
 	}
 	if *reclaim || x.afterOutage() {
 		*reclaim = true
@@ -95,11 +111,11 @@ func (x *escalation) pass(ctx context.Context, groups *[]string, reclaim *bool) 
 		*groups, more = (*groups)[n:], true
 	}
 
-	now := time.Now()
-	x.passed.Store(now.UnixNano())
+	var now time.Time
 	var groupDue, deliveryDue time.Time
 	var trials []*ledger.Trial
-	err = x.ledger.View(ctx, now, func(tx ledger.Tx) (err error) {
+	err = x.ledger.View(ctx, time.Now(), func(tx ledger.Tx) (err error) {
+		now = x.tell(tx)
 		affected, err := x.refreshSilences(tx)
 		if err != nil {
 			return err
@@ -136,7 +152,7 @@ func (x *escalation) pass(ctx context.Context, groups *[]string, reclaim *bool) 
 			return 0, 0, err
 		}
 	}
-	lostDue, err := x.expire(now, write)
+	lostDue, err := x.expire(time.Now(), write)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -144,11 +160,16 @@ func (x *escalation) pass(ctx context.Context, groups *[]string, reclaim *bool) 
 	if err != nil {
 		return 0, 0, err
 	}
-	if more || due(lostDue) || !actionDue.IsZero() && !actionDue.After(now) {
+	if !lostDue.IsZero() {
+		wait = time.Until(lostDue)
+	} else {
+		wait = longestWait
+	}
+	if more || wait <= 0 || due(actionDue) {
 		return 0, rest, nil
 	}
-	wait = longestWait
-	for _, t := range []time.Time{groupDue, deliveryDue, lostDue, actionDue} {
+	wait = min(wait, longestWait)
+	for _, t := range []time.Time{groupDue, deliveryDue, actionDue} {
 		if !t.IsZero() {
 			wait = min(wait, t.Sub(now))
 		}
@@ -238,8 +259,17 @@ func (x *escalation) expire(now time.Time, write func(func(ledger.Tx) error) err
 	if len(losses) == 0 {
 		return next, nil
 	}
+	var heard []loss
 	err = write(func(tx ledger.Tx) error {
+		heard = nil
 		for _, l := range losses {
+			if elsewhere, err := x.heardElsewhere(tx, l, now); err != nil {
+				return err
+			} else if !elsewhere.IsZero() {
+				l.heard = elsewhere
+				heard = append(heard, l)
+				continue
+			}
 			err := ledger.Lose(tx, l.episodeID)
 			if l.gone {
 				err = ledger.End(tx, l.episodeID, alert.ReasonSeriesGone)
@@ -251,6 +281,7 @@ func (x *escalation) expire(now time.Time, write func(func(ledger.Tx) error) err
 		return nil
 	})
 	if err == nil {
+		losses = x.view.hear(losses, heard)
 		x.view.settle(losses, now, x.policy.LostAfter)
 		x.obs.expired(losses)
 	}

@@ -35,6 +35,8 @@ type entry struct {
 	actions  []alert.Action
 	start    time.Time
 	judgedAt time.Time
+	// told is when the ledger last heard that the alert is heard of; only of a shared one.
+	told time.Time
 	// doubtful entries take whatever comes next to the ledger: an earlier judgement may not have reached it.
 	doubtful bool
 
@@ -50,6 +52,9 @@ type entry struct {
 // view tells repetitions from transitions without asking the ledger, and knows when alerts were last heard of. It is
 // not the record: what it takes for a transition and is none, the ledger drops.
 type view struct {
+	// shared: other exporters open and end episodes, too.
+	shared bool
+
 	mu      sync.Mutex
 	entries map[string]*entry // by alert id
 	open    int
@@ -57,6 +62,8 @@ type view struct {
 	expiry  expiry
 	// grace is the time before which nothing counts as unheard of: the start, or the end of an outage.
 	grace time.Time
+	// ahead is how far the ledger's clock is ahead of this machine's.
+	ahead time.Duration
 }
 
 func newView() *view {
@@ -69,6 +76,8 @@ func (v *view) judge(a *alert.Alert, now time.Time) (verdict, string) {
 	defer v.mu.Unlock()
 	en := v.entries[a.ID]
 	switch {
+	case en == nil && a.State == alert.Inactive && v.shared:
+		return transition, "" // another exporter may have opened it a moment ago
 	case en == nil && a.State != alert.Firing:
 		return noEpisode, ""
 	case en == nil:
@@ -159,9 +168,10 @@ func (v *view) learn(c change) {
 		return
 	}
 	if en == nil {
-		en = &entry{alertID: c.judged.ID, judgedAt: c.judged.Time, seen: c.at, validFor: c.judged.ValidFor}
+		en = &entry{alertID: c.judged.ID, judgedAt: c.judged.Time, seen: c.at.Add(-v.ahead), validFor: c.judged.ValidFor}
 		v.entries[c.judged.ID] = en
 	}
+	en.told = c.at.Add(-v.ahead)
 	v.know(en, e)
 	if e.Open() {
 		en.start = later(en.start, c.judged.Start)
@@ -173,6 +183,9 @@ func (v *view) learn(c change) {
 func (v *view) know(en *entry, e *ledger.Episode) {
 	en.episodeID = e.ID
 	en.severity, en.owner, en.reason, en.start, en.lostAt = e.Severity, e.Owner, e.Reason, e.StartedAt, e.LostAt
+	if !en.lostAt.IsZero() {
+		en.lostAt = en.lostAt.Add(-v.ahead)
+	}
 	en.actions = e.Actions
 	if e.JudgedAt.After(en.judgedAt) {
 		en.judgedAt = e.JudgedAt

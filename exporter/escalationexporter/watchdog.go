@@ -25,7 +25,7 @@ func (x *escalation) watch(ctx context.Context) {
 		case <-timer.C:
 		}
 		timer.Reset(x.config.Watchdog.Interval)
-		if !x.well(ctx, time.Now()) {
+		if !x.ledger.Standing().Leads || !x.well(ctx, time.Now()) {
 			continue
 		}
 		x.bark(ctx, since, time.Now())

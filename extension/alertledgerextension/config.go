@@ -58,7 +58,8 @@ func (c *Config) Validate() error {
 }
 
 func (c *Config) options() sqlstore.Options {
-	return sqlstore.Options{Driver: sqlstore.Driver(c.Driver), DataSource: string(c.DataSource)}
+	// Several Collectors may use a server, whose clocks differ.
+	return sqlstore.Options{Driver: sqlstore.Driver(c.Driver), DataSource: string(c.DataSource), ServerClock: true}
 }
 
 // DataSource is a path or a connection string. A connection string may hold a password, and is never shown.

@@ -32,6 +32,19 @@ type Ledger interface {
 	Observe(observations map[string]Observation)
 	// Healthy returns nil, or why the database cannot be used now.
 	Healthy(ctx context.Context) error
+	// Standing says what this Collector is among those that use the database. A change closes Changed's channel.
+	Standing() Standing
+}
+
+// Standing is what a Collector is among those that use a ledger.
+type Standing struct {
+	// Shared: the database is one that several may use at the same time.
+	Shared bool
+	// Leads: this is the one that works on what is due. Of an embedded database it always is. One that has lost its
+	// connection without knowing may believe it for a while longer: what it sends twice has the same key.
+	Leads bool
+	// Others counts the commits of others that it has heard of.
+	Others int64
 }
 
 // Observation is what a mere repetition of a firing state tells.
@@ -46,6 +59,8 @@ type Observation struct {
 type Tx interface {
 	// Now is the clock that decides what is due: the caller's for an embedded database, the server's for a shared one.
 	Now() time.Time
+	// Leads asks the database whether this Collector leads. Standing may be out of date where the process was frozen.
+	Leads() (bool, error)
 
 	// Episode returns the episode with an id, or ErrNotFound.
 	Episode(id string) (*Episode, error)
@@ -81,6 +96,8 @@ type Tx interface {
 	// DueDeliveries claims deliveries with Wanted > Sent, Due and LeasedUntil not after Now: most urgent first, then
 	// the earliest due. The caller leases them by Put with LeasedUntil before it sends.
 	DueDeliveries(limit int) ([]*Delivery, error)
+	// LeasedDeliveries returns deliveries with Wanted > Sent that somebody has leased, whether or not the lease has run out.
+	LeasedDeliveries() ([]*Delivery, error)
 	// NextDeliveryDue is the earliest time at which DueDeliveries would return something; zero where there is none.
 	NextDeliveryDue() (time.Time, error)
 	PutDelivery(d *Delivery) error
@@ -113,8 +130,10 @@ type Tx interface {
 	AppendEvent(e *Event) error
 	// EpisodeEvents returns one episode's events, oldest first.
 	EpisodeEvents(episodeID string) ([]*Event, error)
-	// EventsAfter returns events of all episodes with a greater Seq, in order.
+	// EventsAfter returns events of all episodes with a greater Seq, in order. LastEvent is the greatest Seq, 0 where there
+	// is no event.
 	EventsAfter(seq int64, limit int) ([]*Event, error)
+	LastEvent() (int64, error)
 
 	// Count adds delta to a counter; Measure adds a duration in seconds to a histogram.
 	Count(key CounterKey, delta int64) error

@@ -27,7 +27,9 @@ func (m *collector) run(ctx context.Context) {
 	ticker := time.NewTicker(m.interval)
 	defer ticker.Stop()
 	for {
-		m.collect(ctx)
+		if m.ledger.Standing().Leads { // of several on one ledger, one emits
+			m.collect(ctx)
+		}
 		select {
 		case <-ctx.Done():
 			return

@@ -75,6 +75,10 @@ func (f *follower) run(ctx context.Context) {
 
 // export sends the next batch and returns how many events it held.
 func (f *follower) export(ctx context.Context) (int, error) {
+	if !f.ledger.Standing().Leads { // of several on one ledger, one exports; a change of who leads is told as a change
+		f.taken = 0 // the ledger's cursor says where another has come to
+		return 0, nil
+	}
 	if err := f.store(ctx); err != nil { // left over from the last batch
 		f.obs.batch(ledgerFailed)
 		return 0, err

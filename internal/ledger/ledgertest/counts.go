@@ -45,6 +45,9 @@ func events(t *testing.T, f *fixture) {
 		after, err = tx.EventsAfter(after[3].Seq, 100)
 		require.NoError(t, err)
 		assert.Equal(t, written[4:], after)
+		last, err := tx.LastEvent()
+		require.NoError(t, err)
+		assert.Equal(t, written[len(written)-1].Seq, last)
 	})
 	err := f.Update(context.Background(), f.now, func(tx ledger.Tx) error {
 		return tx.AppendEvent(&ledger.Event{EpisodeID: "nobody"})

@@ -201,6 +201,20 @@ func dueDeliveries(t *testing.T, f *fixture) {
 		require.NoError(t, err)
 		assert.Len(t, due, len(want), "what is due can be looked at")
 	})
+	put(ledger.Delivery{Topic: "taken", Tier: alert.Low, Wanted: 1, LeasedUntil: f.now.Add(time.Minute)})
+	put(ledger.Delivery{Topic: "left", Tier: alert.Low, Wanted: 1, LeasedUntil: f.now.Add(-time.Minute)})
+	put(ledger.Delivery{Topic: "done", Tier: alert.Low, Wanted: 1, Sent: 1, LeasedUntil: f.now.Add(time.Minute)})
+	f.view(func(tx ledger.Tx) {
+		leased, err := tx.LeasedDeliveries()
+		require.NoError(t, err)
+		got := []string{}
+		for _, d := range leased {
+			if d.Topic == "left" || d.Topic == "taken" || d.Topic == "done" {
+				got = append(got, d.Topic)
+			}
+		}
+		assert.Equal(t, []string{"left", "taken"}, got)
+	})
 	put(ledger.Delivery{Topic: "at once", Tier: alert.Low, Wanted: 1})
 	assert.Equal(t, f.now, next(), "without a time it is due now")
 }

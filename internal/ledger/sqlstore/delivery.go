@@ -58,6 +58,10 @@ func (t *tx) DueDeliveries(limit int) ([]*ledger.Delivery, error) {
 	return due, nil
 }
 
+func (t *tx) LeasedDeliveries() ([]*ledger.Delivery, error) {
+	return list(t, scanDelivery, selectDelivery+"WHERE ready_at IS NOT NULL AND leased_until > 0 ORDER BY topic, destination")
+}
+
 func (t *tx) NextDeliveryDue() (time.Time, error) {
 	var next time.Time
 	for _, tier := range tiers {

@@ -26,9 +26,13 @@ type dialect interface {
 	beginWrite(firm bool) (begin, clock string)
 	// clock asks a shared database for its time; "" for one that goes by its callers' clocks.
 	clock() string
-	// notify tells others of a commit, within its transaction, and listen hears of theirs until close.
+	// shared says that several Collectors may use the database at the same time. One of them leads.
+	shared() bool
+	// leads finds a row where this Collector leads; "" where nobody else could.
+	leads() string
+	// notify tells others of a commit, within its transaction, and listen hears of theirs, and of who leads, until close.
 	notify() string
-	listen(ctx context.Context, changed func()) error
+	listen(ctx context.Context, heard func(news)) error
 	// poisoned says that a failed statement spoils the transaction, though it has changed nothing.
 	poisoned() bool
 	// storable makes text one that the database can hold, and restored reads a row back as it was given.
@@ -53,6 +57,12 @@ type dialect interface {
 	size() (int64, error)
 	// close releases what open took beyond the pools.
 	close() error
+}
+
+// news is what listen has heard.
+type news struct {
+	leads  bool // this Collector leads
+	commit bool // another has committed something, or may have
 }
 
 // errClosed is returned by a ledger that has been closed.

@@ -54,6 +54,9 @@ func (t *tx) scanEpisode(r row) (*ledger.Episode, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.ledger.observed.shared && !t.writable {
+		t.ledger.observed.know(e)
+	}
 	t.ledger.observed.show(e)
 	return e, nil
 }

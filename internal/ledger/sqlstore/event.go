@@ -33,6 +33,14 @@ func (t *tx) EpisodeEvents(episodeID string) ([]*ledger.Event, error) {
 	return list(t, scanEvent, selectEvent+"WHERE episode_id = ? ORDER BY seq", episodeID)
 }
 
+func (t *tx) LastEvent() (int64, error) {
+	last, err := list(t, scanInt, "SELECT seq FROM events ORDER BY seq DESC LIMIT 1")
+	if err != nil || len(last) == 0 {
+		return 0, err
+	}
+	return last[0], nil
+}
+
 func (t *tx) EventsAfter(seq int64, limit int) ([]*ledger.Event, error) {
 	return list(t, scanEvent, selectEvent+"WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit)
 }

@@ -12,8 +12,10 @@ import (
 // observed keeps, for each open episode, what repetitions told since it was last written. It holds nothing for
 // others, so that the number of open episodes bounds it.
 type observed struct {
-	mu   sync.RWMutex
-	last map[string]*observation // nil value: open, nothing observed since the last write
+	// shared: other Collectors open and end episodes, too.
+	shared bool
+	mu     sync.RWMutex
+	last   map[string]*observation // nil value: open, nothing observed since the last write
 }
 
 // observation is the latest one, with the extremes of all since the episode was last written.
@@ -105,6 +107,24 @@ func (o *observed) apply(committed effects) {
 		if known := o.last[c.episodeID]; known == nil || !known.JudgedAt.After(c.judgedAt) {
 			o.last[c.episodeID] = nil
 		}
+	}
+}
+
+// know notes that another Collector has opened or ended an episode. It is told what was read outside of updates, which is
+// committed; those of this Collector come through apply.
+func (o *observed) know(e *ledger.Episode) {
+	o.mu.RLock()
+	_, open := o.last[e.ID]
+	o.mu.RUnlock()
+	if open == e.Open() {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !e.Open() {
+		delete(o.last, e.ID)
+	} else if _, known := o.last[e.ID]; !known {
+		o.last[e.ID] = nil
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,14 +32,19 @@ const (
 	writeLock = "(hashtext(current_schema()), 1)"
 	// migrateLock is held by who brings the schema up to date.
 	migrateLock = "(hashtext(current_schema()), 2)"
-	// soleLock is held by the Collector that uses the ledger, through the connection that listens: what it keeps in memory
-	// of open alerts must not be another's, too.
-	soleLock = "(hashtext(current_schema()), 3)"
+	// leaderLock is held by the Collector that works on what is due, through the connection that listens. It falls to another
+	// with that connection.
+	leaderLock = "(hashtext(current_schema()), 3)"
 )
 
-// soleTimeout is how long a Collector waits at its start for the one before it to be gone: a server needs a while to find
-// that a client's machine has failed.
-const soleTimeout = "15s"
+const (
+	// leadRetry is how often the others try to lead.
+	leadRetry = 500 * time.Millisecond
+	// leadSign is how often the leader says that it lives, leadLost how long it may be silent. The server would let one that
+	// is frozen keep its lock for as long as its machine answers.
+	leadSign = 2 * time.Second
+	leadLost = "10 seconds"
+)
 
 // What the server does by itself with a client that hangs: one that was cut off in the middle of a transaction must not
 // keep its successor from writing for longer than this.
@@ -63,14 +69,16 @@ const connectTimeout = 5 * time.Second
 // notifyChannel is where commits are told to other replicas.
 const notifyChannel = "otelcol_escalation_ledger"
 
-// postgresDB is a database, or a schema of one, on a server. One Collector uses it.
+// postgresDB is a database, or a schema of one, on a server. Several Collectors may use it; one of them leads.
 type postgresDB struct {
 	config *pgx.ConnConfig
 	// self tells our own notifications from those of others.
 	self string
-	stop context.CancelFunc
-	done chan struct{}
-	read *sql.DB
+	// session is the server's number of the session that listens, and may hold the leader's lock.
+	session atomic.Int64
+	stop    context.CancelFunc
+	done    chan struct{}
+	read    *sql.DB
 }
 
 // parse reads a connection string. What pgx says of one it cannot read may hold the password: it is not passed on.
@@ -90,7 +98,10 @@ func (d *postgresDB) parse(dataSource string) (*pgx.ConnConfig, error) {
 			config.RuntimeParams[name] = value
 		}
 	}
-	config.DialFunc = (&net.Dialer{Timeout: config.ConnectTimeout, KeepAlive: 5 * time.Second}).DialContext
+	// A server that has vanished is noticed about as soon as it notices a client that has.
+	config.DialFunc = (&net.Dialer{
+		Timeout: config.ConnectTimeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3},
+	}).DialContext
 	return config, nil
 }
 
@@ -315,73 +326,114 @@ JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = current_schema()
 	return bytes, err
 }
 
-// listen calls changed after a commit of another replica, and where commits may have been missed because the connection was
-// lost. It listens when it returns.
-func (d *postgresDB) listen(ctx context.Context, changed func()) error {
-	conn, err := d.hear(ctx)
+func (d *postgresDB) shared() bool { return true }
+
+// heldLock selects the leader's lock, where somebody holds it.
+const heldLock = `l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.objid = 3
+	AND l.classid = (hashtext(current_schema())::bigint & 4294967295)::oid
+	AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+
+func (d *postgresDB) leads() string {
+	return "SELECT 1 FROM pg_locks l WHERE l.pid = " + strconv.FormatInt(d.session.Load(), 10) + " AND " + heldLock
+}
+
+// listen tells of commits of other Collectors, and where commits may have been missed because the connection was lost, and of
+// who leads. It listens when it returns.
+func (d *postgresDB) listen(ctx context.Context, heard func(news)) error {
+	conn, leads, err := d.hear(ctx)
 	if err != nil {
 		return d.explain(err)
 	}
+	heard(news{leads: leads})
 	working, cancel := context.WithCancel(context.Background())
 	d.stop, d.done = cancel, make(chan struct{})
 	go func() {
 		defer close(d.done)
 		for {
-			d.follow(working, conn, changed)
+			d.follow(working, conn, leads, heard)
+			if working.Err() != nil {
+				return
+			}
+			heard(news{commit: true}) // who cannot be heard does not lead
 			for {
 				select {
 				case <-working.Done():
 					return
 				case <-time.After(time.Second): // the server is away: Healthy says so
 				}
-				if conn, err = d.hear(working); err == nil {
+				if conn, leads, err = d.hear(working); err == nil {
 					break
 				}
 			}
-			changed()
+			heard(news{leads: leads, commit: true})
 		}
 	}()
 	return nil
 }
 
-// errSole says that somebody else has the ledger.
-var errSole = errors.New("another Collector uses this ledger: several on one database are not supported yet; name another database, or another schema with search_path")
-
-// hear connects the one who listens, and makes it the only one.
-func (d *postgresDB) hear(ctx context.Context) (*pgx.Conn, error) {
-	conn, err := pgx.ConnectConfig(ctx, d.config.Copy())
+// hear connects the one who listens, and has it lead where nobody does.
+func (d *postgresDB) hear(ctx context.Context) (conn *pgx.Conn, leads bool, err error) {
+	conn, err = pgx.ConnectConfig(ctx, d.config.Copy())
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	for _, statement := range []string{
-		"SET lock_timeout = '" + soleTimeout + "'", "SELECT pg_advisory_lock" + soleLock, "LISTEN " + notifyChannel,
-	} {
-		if _, err = conn.Exec(ctx, statement); err != nil {
-			break
-		}
+	if _, err = conn.Exec(ctx, "LISTEN "+notifyChannel); err == nil {
+		leads, err = d.lead(ctx, conn)
 	}
-	if err == nil {
-		return conn, nil
+	if err != nil {
+		return nil, false, errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
 	}
-	if postgresCode(err) == "55P03" {
-		err = errSole
-	}
-	return nil, errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
+	d.session.Store(int64(conn.PgConn().PID()))
+	return conn, leads, nil
 }
 
-func (d *postgresDB) follow(ctx context.Context, conn *pgx.Conn, changed func()) {
+// lead takes the leader's lock where nobody has it, and ends the session of a leader that has gone silent: the next try
+// may succeed.
+func (d *postgresDB) lead(ctx context.Context, conn *pgx.Conn) (leads bool, err error) {
+	err = conn.QueryRow(ctx, "SELECT pg_try_advisory_lock"+leaderLock).Scan(&leads)
+	if err != nil || leads {
+		return leads, err
+	}
+	_, err = conn.Exec(ctx, `SELECT pg_terminate_backend(a.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE `+heldLock+`
+	AND a.state_change < clock_timestamp() - interval '`+leadLost+`'`)
+	return false, err
+}
+
+// follow hears notifications until the connection fails or ctx ends. While another Collector leads, it tries to.
+func (d *postgresDB) follow(ctx context.Context, conn *pgx.Conn, leads bool, heard func(news)) {
 	defer func() {
 		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
 		defer cancel()
 		_ = conn.Close(ending)
 	}()
-	for {
-		n, err := conn.WaitForNotification(ctx)
-		if err != nil {
+	for last := time.Now(); ; {
+		every := leadRetry
+		if leads {
+			every = leadSign
+		}
+		waiting, cancel := context.WithDeadline(ctx, last.Add(every))
+		n, err := conn.WaitForNotification(waiting)
+		cancel()
+		switch {
+		case err == nil && n.Payload != d.self:
+			heard(news{leads: leads, commit: true})
+		case err != nil && (ctx.Err() != nil || conn.IsClosed()):
 			return
 		}
-		if n.Payload != d.self {
-			changed()
+		if time.Since(last) < every {
+			continue
+		}
+		last = time.Now()
+		asking, cancel := context.WithTimeout(ctx, connectTimeout)
+		if leads {
+			err = conn.Ping(asking)
+		} else if leads, err = d.lead(asking, conn); leads {
+			heard(news{leads: true, commit: true})
+		}
+		cancel()
+		if err != nil {
+			return
 		}
 	}
 }

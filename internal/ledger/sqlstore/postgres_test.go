@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger/ledgertest"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger/ledgertest/pgtest"
@@ -107,24 +108,88 @@ func TestPostgresGoesAndComesBack(t *testing.T) {
 	assert.Positive(t, unknown.Load())
 }
 
-// A second Collector is refused: what the first keeps in memory of open alerts would not be true any more. When the first
-// has gone, the second has everything.
-func TestPostgresHasOneCollector(t *testing.T) {
+// standing waits until a ledger's standing is as wanted.
+func standing(t *testing.T, l *sqlstore.Ledger, what string, wanted func(ledger.Standing) bool) {
+	t.Helper()
+	require.Eventually(t, func() bool { return wanted(l.Standing()) }, 20*time.Second, time.Millisecond, what)
+}
+
+func leads(s ledger.Standing) bool { return s.Leads }
+
+// Of several Collectors on one database one leads, and hears of what the others commit; when it has gone, another leads. In
+// another schema is another ledger.
+func TestPostgresOneLeads(t *testing.T) {
 	t.Parallel()
 	s := pgtest.Start(t)
 	source := s.Database()
-	l := openServer(t, source)
-	require.NoError(t, add(l))
-	_, err := sqlstore.Open(context.Background(), ledgertest.Epoch, sqlstore.Options{Driver: sqlstore.Postgres, DataSource: source})
-	require.ErrorContains(t, err, "another Collector uses this ledger")
+	one := openServer(t, source)
+	assert.Equal(t, ledger.Standing{Shared: true, Leads: true}, one.Standing())
+	two := openServer(t, source)
+	assert.Equal(t, ledger.Standing{Shared: true}, two.Standing())
+	changed := one.Changed()
+	require.NoError(t, add(two))
+	standing(t, one, "a commit of the other", func(s ledger.Standing) bool { return s.Others == 1 })
+	<-changed
+	assert.EqualValues(t, 1, count(t, one))
+	assert.Zero(t, two.Standing().Others, "its own")
+
 	s.Exec(source, "CREATE SCHEMA other")
 	other := openServer(t, source+" search_path=other") // a ledger of its own
+	assert.True(t, other.Standing().Leads)
 	assert.Zero(t, count(t, other))
 	require.NoError(t, other.Close())
-	require.NoError(t, l.Close())
-	l = openServer(t, source)
-	assert.EqualValues(t, 1, count(t, l))
-	require.NoError(t, l.Close())
+
+	changed = two.Changed()
+	require.NoError(t, one.Close())
+	standing(t, two, "it follows", leads)
+	<-changed
+	one = openServer(t, source)
+	assert.False(t, one.Standing().Leads)
+	s.Exec(source, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = 3 AND granted")
+	standing(t, one, "the leader was cut off", leads)
+	asks := func(l *sqlstore.Ledger) (leads bool) {
+		require.NoError(t, l.View(t.Context(), ledgertest.Epoch, func(tx ledger.Tx) (err error) {
+			leads, err = tx.Leads()
+			return err
+		}))
+		return leads
+	}
+	assert.True(t, asks(one))
+	assert.False(t, asks(two))
+	standing(t, two, "it knows", func(s ledger.Standing) bool { return !s.Leads })
+	require.NoError(t, add(two), "and goes on writing")
+	require.NoError(t, one.Close())
+	require.NoError(t, two.Close())
+}
+
+// What another Collector opens can be observed here, and what it ends cannot any more.
+func TestPostgresObservesOthersEpisodes(t *testing.T) {
+	t.Parallel()
+	s := pgtest.Start(t)
+	source := s.Database()
+	one, two := openServer(t, source), openServer(t, source)
+	defer func() { require.NoError(t, one.Close()); require.NoError(t, two.Close()) }()
+	e := &ledger.Episode{ID: "e", AlertID: "a", Rule: "r", Owner: "o", Severity: alert.High, OpenedAt: ledgertest.Epoch, JudgedAt: ledgertest.Epoch}
+	put := func(l *sqlstore.Ledger) {
+		require.NoError(t, l.Update(t.Context(), ledgertest.Epoch, func(tx ledger.Tx) error { return tx.PutEpisode(e) }))
+	}
+	read := func() (got *ledger.Episode) {
+		require.NoError(t, two.View(t.Context(), ledgertest.Epoch, func(tx ledger.Tx) (err error) {
+			got, err = tx.Episode("e")
+			return err
+		}))
+		return got
+	}
+	put(one)
+	read()
+	assert.Equal(t, 1, two.OpenEpisodes())
+	value := 0.97
+	two.Observe(map[string]ledger.Observation{"e": {Value: &value, JudgedAt: ledgertest.Epoch.Add(time.Minute)}})
+	assert.Equal(t, &value, read().Value)
+	e.EndedAt = ledgertest.Epoch.Add(time.Hour)
+	put(one)
+	read()
+	assert.Zero(t, two.OpenEpisodes())
 }
 
 // The server's clock decides where it is asked to, however wrong the caller's is.

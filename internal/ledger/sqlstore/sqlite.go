@@ -171,12 +171,14 @@ func (d *sqliteDB) beginWrite(firm bool) (begin, clock string) {
 	return "BEGIN", ""
 }
 
-func (d *sqliteDB) clock() string                        { return "" }
-func (d *sqliteDB) notify() string                       { return "" }
-func (d *sqliteDB) poisoned() bool                       { return false }
-func (d *sqliteDB) storable(text string) string          { return text }
-func (d *sqliteDB) restored(r row) row                   { return r }
-func (d *sqliteDB) listen(context.Context, func()) error { return nil }
+func (d *sqliteDB) clock() string                            { return "" }
+func (d *sqliteDB) notify() string                           { return "" }
+func (d *sqliteDB) poisoned() bool                           { return false }
+func (d *sqliteDB) storable(text string) string              { return text }
+func (d *sqliteDB) restored(r row) row                       { return r }
+func (d *sqliteDB) shared() bool                             { return false }
+func (d *sqliteDB) leads() string                            { return "" }
+func (d *sqliteDB) listen(context.Context, func(news)) error { return nil }
 
 func (d *sqliteDB) placeholders(query string) string { return query }
 func (d *sqliteDB) claim() string                    { return "" } // there is one writer

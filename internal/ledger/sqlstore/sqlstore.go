@@ -34,8 +34,7 @@ type Options struct {
 	Driver Driver
 	// DataSource is a file's path, or a connection string.
 	DataSource string
-	// ServerClock has the clock of a server decide what is due, not the callers'. Until several Collectors share a ledger
-	// there is one caller, whose clock is as good.
+	// ServerClock has the clock of a server decide what is due, not the clocks of its callers, which may differ.
 	ServerClock bool
 	// OnCommit, where set, is called before each commit with the number of updates that it carries; what it returns
 	// is called with the commit's error. Both run on the writer's goroutine and must be quick.
@@ -81,6 +80,7 @@ type Ledger struct {
 
 	changedMu sync.Mutex
 	changed   chan struct{}
+	standing  ledger.Standing // under changedMu, too
 }
 
 var _ ledger.Ledger = (*Ledger)(nil)
@@ -149,7 +149,9 @@ func (l *Ledger) prepare(ctx context.Context, now time.Time) error {
 		return errors.Join(l.dialect.explain(err), s.close())
 	}
 	l.observed.reset(open)
-	if err := l.dialect.listen(ctx, l.announce); err != nil {
+	l.standing = ledger.Standing{Shared: l.dialect.shared(), Leads: !l.dialect.shared()}
+	l.observed.shared = l.standing.Shared
+	if err := l.dialect.listen(ctx, l.heard); err != nil {
 		return errors.Join(err, s.close())
 	}
 	go l.writeAll(s)
@@ -203,6 +205,24 @@ func (l *Ledger) Changed() <-chan struct{} {
 	l.changedMu.Lock()
 	defer l.changedMu.Unlock()
 	return l.changed
+}
+
+// Standing is what this Collector is among those that use the database.
+func (l *Ledger) Standing() ledger.Standing {
+	l.changedMu.Lock()
+	defer l.changedMu.Unlock()
+	return l.standing
+}
+
+// heard takes over what the dialect has heard of others.
+func (l *Ledger) heard(n news) {
+	l.changedMu.Lock()
+	l.standing.Leads = n.leads
+	if n.commit {
+		l.standing.Others++
+	}
+	l.changedMu.Unlock()
+	l.announce()
 }
 
 func (l *Ledger) announce() {

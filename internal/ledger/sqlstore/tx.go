@@ -37,6 +37,16 @@ var (
 // Now is the caller's clock, or a shared database's own.
 func (t *tx) Now() time.Time { return t.now }
 
+// Leads asks a shared database who holds the leader's lock.
+func (t *tx) Leads() (bool, error) {
+	query := t.ledger.dialect.leads()
+	if query == "" {
+		return true, t.usable()
+	}
+	found, err := list(t, scanInt, query)
+	return len(found) > 0, err
+}
+
 // claim ends a SELECT of what is due: who only reads claims nothing.
 func (t *tx) claim() string {
 	if !t.writable {
