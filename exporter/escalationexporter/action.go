@@ -238,11 +238,14 @@ func (x *escalation) carry(ctx context.Context, a *ledger.Action) {
 	if ctx.Err() != nil {
 		return // shutting down: it is asked for again, under the same id
 	}
-	outcome, permanent := outcomeAccepted, false
+	outcome, permanent, asked := outcomeAccepted, false, time.Duration(0)
 	var failure *notify.SendError
 	if err != nil {
-		if outcome = outcomeFailed; errors.As(err, &failure) && failure.Permanent {
-			outcome, permanent = outcomeRefused, true
+		if outcome = outcomeFailed; errors.As(err, &failure) {
+			permanent, asked = failure.Permanent, failure.RetryAfter
+		}
+		if permanent {
+			outcome = outcomeRefused
 		}
 		x.logger.Error("A target does not take a rollback.", zap.String("target", a.Target), zap.Bool("permanent", permanent), zap.Error(err))
 	} else {
@@ -263,7 +266,7 @@ func (x *escalation) carry(ctx context.Context, a *ledger.Action) {
 		}
 		now.Attempts++
 		now.LastError, now.LeasedUntil = err.Error(), time.Time{}
-		now.DueAt = tx.Now().Add(escalate.Backoff(now.Attempts, false, 0, x.jitter()))
+		now.DueAt = tx.Now().Add(escalate.Backoff(now.Attempts, false, asked, x.jitter()))
 		return tx.PutAction(now)
 	})
 }

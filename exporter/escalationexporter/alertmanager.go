@@ -178,10 +178,13 @@ func (p *peer) look(ctx context.Context) (wait time.Duration) {
 		p.told, p.failures = next, 0
 		return peerResend
 	}
-	outcome := outcomeFailed
+	outcome, asked := outcomeFailed, time.Duration(0)
 	var failure *notify.SendError
-	if errors.As(err, &failure) && failure.Permanent {
-		outcome = outcomeRefused
+	if errors.As(err, &failure) {
+		asked = failure.RetryAfter
+		if failure.Permanent {
+			outcome = outcomeRefused
+		}
 	}
 	p.x.obs.delivered(p.name, outcome, time.Since(began))
 	for id, before := range p.told { // it may have been restarted, and keeps alerts in memory alone: all is told again
@@ -191,7 +194,7 @@ func (p *peer) look(ctx context.Context) (wait time.Duration) {
 	if p.failures++; p.failures == 1 {
 		p.x.logger.Warn("An Alertmanager does not take alerts; they are told again until it does.", zap.String("destination", p.name), zap.Error(err))
 	}
-	return escalate.Backoff(p.failures, false, 0, p.x.jitter())
+	return escalate.Backoff(p.failures, false, asked, p.x.jitter())
 }
 
 // over is an alert that is no longer told as firing.

@@ -28,6 +28,9 @@ type Config struct {
 	// Document is Alertmanager's part. It hides its content, most of which is secrets.
 	Document notify.Document `mapstructure:"-"`
 
+	// RefusePrivate keeps what `receivers` send out of private networks and off this machine.
+	RefusePrivate bool `mapstructure:"refuse_private_addresses"`
+
 	// Undeliverable names the receivers that are paged where others cannot be.
 	Undeliverable []string       `mapstructure:"undeliverable_to"`
 	Watchdog      WatchdogConfig `mapstructure:"watchdog"`
@@ -107,7 +110,9 @@ func (c *Config) build(logger *slog.Logger) (*escalate.Policy, *actions, *notify
 	if escalate.IsSet(c.MuteTimeIntval) {
 		errs = append(errs, errors.New("mute_time_intervals: is Alertmanager's old name of time_intervals: rename it"))
 	}
-	receivers, err := notify.Build(c.Document, notify.Options{ExternalURL: c.ExternalURL, Logger: logger})
+	receivers, err := notify.Build(c.Document, notify.Options{
+		ExternalURL: c.ExternalURL, Logger: logger, Guard: notify.Guard{Private: c.RefusePrivate},
+	})
 	document := escalate.Document{Receiver: func(string) bool { return true }} // without receivers, every name in a step would be an error too many
 	if err != nil {
 		errs = append(errs, err)

@@ -23,6 +23,7 @@ const (
 	AnnotationRespondWithin = "respond_within"
 	AnnotationRespondBy     = "respond_by"
 	AnnotationFlapping      = "flapping"
+	AnnotationDigest        = "digest" // of a digest's alerts: all of it as one text
 )
 
 // Page is what a destination is to be told about a group now: one alert per episode, those that fire first, the most

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -86,12 +84,7 @@ func (p *Peer) post(ctx context.Context, alerts []Alert, validUntil time.Time) e
 		return fail(false, err)
 	}
 	defer response.Body.Close()
-	answer, _ := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	if code := response.StatusCode; code < 200 || code > 299 {
-		permanent := code >= 300 && code < 500 && code != http.StatusRequestTimeout && code != http.StatusTooManyRequests
-		return fail(permanent, fmt.Errorf("unexpected status code %d: %s", code, strings.TrimSpace(string(answer[:min(len(answer), 200)]))))
-	}
-	return nil
+	return refusal(ctx, p.name, response, time.Now())
 }
 
 // postableLabels are labels that every Alertmanager takes: names of letters, digits and underscores, values that are not

@@ -22,6 +22,8 @@ import (
 type Guard struct {
 	// Resolver is for tests; nil is the system's.
 	Resolver *net.Resolver
+	// Private refuses private and loopback addresses, too: for senders that have nobody to tell in their own network.
+	Private bool
 }
 
 // metadata services of clouds that are not link-local.
@@ -59,7 +61,11 @@ func (g Guard) dialer(all *connections) commoncfg.DialContextFunc {
 			if err != nil {
 				return fmt.Errorf("address %q cannot be read: %w", address, err)
 			}
-			if why := refused(ap.Addr()); why != "" {
+			why := refused(ap.Addr())
+			if addr := ap.Addr().Unmap(); why == "" && g.Private && (addr.IsPrivate() || addr.IsLoopback()) {
+				why = "private"
+			}
+			if why != "" {
 				return fmt.Errorf("address %s is refused: it is %s", ap.Addr(), why)
 			}
 			return nil

@@ -153,12 +153,30 @@ func (h *Hook) Ask(ctx context.Context, r Rollback, now time.Time) error {
 		return fail(false, err)
 	}
 	defer response.Body.Close()
+	return refusal(ctx, h.name, response, time.Now())
+}
+
+// refusal reads an answer: nil where it accepts.
+func refusal(ctx context.Context, destination string, response *http.Response, now time.Time) error {
 	answer, _ := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	switch code := response.StatusCode; {
-	case code >= 200 && code < 300:
+	code := response.StatusCode
+	if code >= 200 && code < 300 {
 		return nil
-	default:
-		again := code >= 500 || code == http.StatusRequestTimeout || code == http.StatusTooEarly || code == http.StatusTooManyRequests
-		return fail(!again, fmt.Errorf("unexpected status code %d: %s", code, strings.TrimSpace(string(answer[:min(len(answer), 200)]))))
 	}
+	again := code >= 500 || code == http.StatusRequestTimeout || code == http.StatusTooEarly || code == http.StatusTooManyRequests
+	return &SendError{
+		Destination: destination, Permanent: !again && ctx.Err() == nil, RetryAfter: retryAfter(response.Header.Get("Retry-After"), now),
+		Err: redact(fmt.Errorf("unexpected status code %d: %s", code, strings.TrimSpace(string(answer[:min(len(answer), 200)])))),
+	}
+}
+
+// retryAfter reads the header of that name: seconds, or a date.
+func retryAfter(header string, now time.Time) time.Duration {
+	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if date, err := http.ParseTime(header); err == nil {
+		return max(date.Sub(now), 0)
+	}
+	return 0
 }

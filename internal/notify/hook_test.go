@@ -13,6 +13,7 @@ import (
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -69,6 +70,16 @@ func TestArgoRolloutsAbort(t *testing.T) {
 	require.JSONEq(t, `{"namespace": "models", "name": "chat"}`, string(body))
 }
 
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
+	for header, want := range map[string]time.Duration{
+		"": 0, "0": 0, "70": 70 * time.Second, "-1": 0, "1.5": 0, "soon": 0, "99999999999": 0,
+		"Tue, 24 Nov 2026 00:02:00 GMT": 2 * time.Minute, "Mon, 23 Nov 2026 00:02:00 GMT": 0,
+	} {
+		assert.Equal(t, want, retryAfter(header, now), header)
+	}
+}
+
 func TestRollbackAnswers(t *testing.T) {
 	followed := false
 	for code, permanent := range map[int]bool{
@@ -79,6 +90,7 @@ func TestRollbackAnswers(t *testing.T) {
 				followed = true
 			}
 			w.Header().Set("Location", "/elsewhere")
+			w.Header().Set("Retry-After", "70")
 			w.WriteHeader(code)
 			_, _ = w.Write([]byte(strings.Repeat("x", 1000)))
 		}))
@@ -94,6 +106,7 @@ func TestRollbackAnswers(t *testing.T) {
 		var failure *SendError
 		require.ErrorAs(t, err, &failure)
 		require.Equal(t, permanent, failure.Permanent, "%d", code)
+		require.Equal(t, 70*time.Second, failure.RetryAfter)
 		require.NotContains(t, err.Error(), "s3cret")
 		require.Less(t, len(err.Error()), 600)
 	}

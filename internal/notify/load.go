@@ -33,6 +33,8 @@ type Options struct {
 
 // templates stand over Alertmanager's own: what links to Alertmanager there links to our page.
 const templates = `
+{{ define "slack.default.text" }}{{ .CommonAnnotations.digest }}{{ end }}
+{{ define "__pagerduty_severity" }}{{ with (index .Alerts 0).Labels.severity }}{{ if eq . "critical" }}critical{{ else if eq . "high" }}error{{ else if eq . "medium" }}warning{{ else }}info{{ end }}{{ end }}{{ end }}
 {{ define "__alertmanager" }}Alert escalation{{ end }}
 {{ define "__alertmanagerURL" }}{{ if .ExternalURL }}{{ .ExternalURL }}/{{ end }}{{ end }}
 `
@@ -49,6 +51,7 @@ type Receivers struct {
 type integration struct {
 	Destination
 	amnotify.Integration
+	style style
 }
 
 // Build loads a document with Alertmanager's own loader and builds every integration of its receivers. What is wrong is
@@ -72,6 +75,11 @@ func Build(d Document, opts Options) (*Receivers, error) {
 	r := &Receivers{cfg: cfg, byReceiver: map[string][]Destination{}, integrations: map[string]*integration{}, connections: &connections{open: map[*bounded]struct{}{}}}
 	dial := opts.Guard.dialer(r.connections)
 	for i, rc := range cfg.Receivers {
+		for _, pagerduty := range rc.PagerdutyConfigs {
+			if pagerduty.Severity == "" { // theirs would be error
+				pagerduty.Severity = `{{ template "__pagerduty_severity" . }}`
+			}
+		}
 		built, err := receiver.BuildReceiverIntegrations(rc, tmpl, logger, commoncfg.WithDialContextFunc(dial), commoncfg.WithUserAgent("otelcol-escalation"))
 		if err != nil {
 			return nil, fmt.Errorf("receivers[%d] (%s): %w", i, rc.Name, redact(err))
@@ -83,7 +91,7 @@ func Build(d Document, opts Options) (*Receivers, error) {
 		for _, one := range built {
 			d := Destination{Name: fmt.Sprintf("%s/%s[%d]", rc.Name, one.Name(), one.Index()), Receiver: rc.Name, SendResolved: one.SendResolved()}
 			r.byReceiver[rc.Name] = append(r.byReceiver[rc.Name], d)
-			r.integrations[d.Name] = &integration{Destination: d, Integration: one}
+			r.integrations[d.Name] = &integration{Destination: d, Integration: one, style: styleOf(one.Name())}
 		}
 	}
 	return r, nil

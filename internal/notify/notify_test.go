@@ -149,6 +149,15 @@ func TestFailuresSayWhetherToTryAgain(t *testing.T) {
 		assert.Equal(t, permanent, failed.Permanent, status)
 		assert.NotContains(t, err.Error(), "token-in-path")
 	}
+	for kind, config := range map[string]string{"webhook": "url: '%s'", "slack": "channel: c, api_url: '%s'", "pagerduty": "routing_key: k, url: '%s'", "opsgenie": "api_key: k, api_url: '%s/'"} {
+		s := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
+		r := build(t, "receivers: [{name: a, "+kind+"_configs: [{"+fmt.Sprintf(config, s.URL)+"}]}]")
+		err := r.Send(t.Context(), "a/"+kind+"[0]", message())
+		var failed *SendError
+		require.ErrorAs(t, err, &failed, kind)
+		assert.False(t, failed.Permanent, kind)
+		assert.Equal(t, tooManyWait, failed.RetryAfter, "%s: %v", kind, err)
+	}
 	r := build(t, "receivers: [{name: a, webhook_configs: [{url: 'http://127.0.0.1:1/token-in-path'}]}]")
 	err := r.Send(t.Context(), "a/webhook[0]", message())
 	var failed *SendError
@@ -178,6 +187,17 @@ func TestAddressesThatAreRefused(t *testing.T) {
 	for _, address := range []string{"169.254.169.254", "[fe80::1]", "0.0.0.0", "[::]", "[::ffff:169.254.169.254]", "[fd00:ec2::254]", "224.0.0.1"} {
 		r := build(t, "receivers: [{name: a, webhook_configs: [{url: 'http://"+address+":80/'}]}]")
 		assert.ErrorContains(t, r.Send(t.Context(), "a/webhook[0]", message()), "refused", address)
+	}
+}
+
+func TestPrivateAddressesAreRefusedByASwitch(t *testing.T) {
+	for _, address := range []string{"127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.0.1", "[::1]", "[fd12::1]", "[::ffff:10.1.2.3]"} {
+		d, err := ParseDocument([]byte("receivers: [{name: a, webhook_configs: [{url: 'http://" + address + ":9/'}]}]"))
+		require.NoError(t, err)
+		r, err := Build(d, Options{Guard: Guard{Private: true}})
+		require.NoError(t, err)
+		assert.ErrorContains(t, r.Send(t.Context(), "a/webhook[0]", message()), "refused: it is private", address)
+		r.Close()
 	}
 }
 
