@@ -249,7 +249,7 @@ func urgentFirst(transitions []alert.Alert) {
 
 func observation(a *alert.Alert, seenAt time.Time) ledger.Observation {
 	return ledger.Observation{
-		Value: a.Value, FiringLevel: a.FiringLevel, ObservedAt: a.ObservedAt, JudgedAt: a.Time, SeenAt: seenAt,
+		Value: a.Value, FiringLevel: a.FiringLevel, Levels: ledger.LevelsOf(a), ObservedAt: a.ObservedAt, JudgedAt: a.Time, SeenAt: seenAt,
 	}
 }
 

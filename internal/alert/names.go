@@ -9,19 +9,28 @@ const (
 	// MetricExplore is the same for the silent track, whose episodes are recorded and never sent.
 	MetricExplore = "alert.explore"
 
-	MetricEpisodes           = "alert.episodes"
-	MetricOpenCount          = "alert.open.count"
-	MetricOpenAge            = "alert.open.age"
-	MetricVerdicts           = "alert.verdicts"
-	MetricFalsePositiveRatio = "alert.false_positive.ratio"
-	MetricFalsePositiveLower = "alert.false_positive.lower"
-	MetricFalsePositiveUpper = "alert.false_positive.upper"
-	MetricPrecision          = "alert.precision"
-	MetricVerdictCoverage    = "alert.verdict.coverage"
-	MetricTimeToNotify       = "alert.time_to_notify"
-	MetricTimeToAcknowledge  = "alert.time_to_acknowledge"
-	MetricTimeToResolve      = "alert.time_to_resolve"
-	MetricEscalations        = "alert.escalations"
+	MetricEpisodes            = "alert.episodes"
+	MetricOpenCount           = "alert.open.count"
+	MetricOpenAge             = "alert.open.age"
+	MetricVerdicts            = "alert.verdicts"
+	MetricFalsePositiveRatio  = "alert.false_positive.ratio"
+	MetricFalsePositiveLower  = "alert.false_positive.lower"
+	MetricFalsePositiveUpper  = "alert.false_positive.upper"
+	MetricPrecision           = "alert.precision"
+	MetricVerdictCoverage     = "alert.verdict.coverage"
+	MetricRecall              = "alert.recall"
+	MetricTransientRatio      = "alert.transient.ratio"
+	MetricFlappingRatio       = "alert.flapping.ratio"
+	MetricBudgetUsed          = "alert.budget.used"
+	MetricThresholdCurrent    = "alert.threshold.current"
+	MetricThresholdSuggested  = "alert.threshold.suggested"
+	MetricSuggestionPrecision = "alert.suggestion.precision"
+	MetricSuggestionRecall    = "alert.suggestion.recall"
+	MetricSuggestionEpisodes  = "alert.suggestion.episodes"
+	MetricTimeToNotify        = "alert.time_to_notify"
+	MetricTimeToAcknowledge   = "alert.time_to_acknowledge"
+	MetricTimeToResolve       = "alert.time_to_resolve"
+	MetricEscalations         = "alert.escalations"
 )
 
 // UnitState is the unit of MetricState.
@@ -54,6 +63,7 @@ const (
 	AttrReason            = "alert.reason"    // a Reason, or a suppression's reason
 	AttrSourceMetric      = "alert.source.metric"
 	AttrSourceUnit        = "alert.source.unit"
+	AttrThresholdBound    = "alert.threshold.bound" // low or high, of a band's thresholds
 	AttrResponse          = "alert.response"
 	AttrAnnotationPrefix  = "alert.annotation."
 	AttrOutcome           = "alert.outcome" // on MetricEpisodes

@@ -50,6 +50,7 @@ type Standing struct {
 // Observation is what a mere repetition of a firing state tells.
 type Observation struct {
 	Value, FiringLevel *float64
+	Levels             Levels
 	ObservedAt         time.Time
 	JudgedAt           time.Time
 	SeenAt             time.Time
@@ -123,6 +124,15 @@ type Tx interface {
 	Trials() ([]*Trial, error)
 	PutTrial(t *Trial) error
 
+	// Samples returns the episodes of a rule opened at or after a time, oldest first. What was only observed since they were
+	// written is not in them.
+	Samples(rule string, since time.Time) ([]*Sample, error)
+	// Paged counts the groups of an owner that were first paged at or after a time.
+	Paged(owner string, since time.Time) (int64, error)
+	// Misses returns what was missed at or after a time, by a rule or, for "", by any, oldest first.
+	Misses(rule string, since time.Time) ([]*Miss, error)
+	PutMiss(m *Miss) error
+
 	// Once reports whether an event of a source is here for the first time, and remembers it.
 	Once(source, id string) (first bool, err error)
 
@@ -182,5 +192,7 @@ type Tally struct {
 	Notified                  int64
 	// NotifiedJudged counts the notified ones that have a verdict.
 	NotifiedJudged int64
-	Verdicts       map[Verdict]int64
+	// Transient are those that recovered soon, with nobody having taken them on; Flapping those that flapped.
+	Transient, Flapping int64
+	Verdicts            map[Verdict]int64
 }

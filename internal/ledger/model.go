@@ -34,7 +34,9 @@ type Episode struct {
 	// Value is the last observed value, Peak the one farthest past the threshold; both nil where nothing was observed.
 	Value, Peak            *float64
 	Threshold, FiringLevel *float64
-	Actions                []alert.Action
+	// Levels are what calibration goes by: the thresholds and firing levels of every tier that was active.
+	Levels  Levels
+	Actions []alert.Action
 
 	StartsAt time.Time // when the breach began, event time; never after OpenedAt
 	// StartedAt is the same as the evaluator sent it, zero where it did not say: a repetition is recognised by it.
@@ -81,6 +83,15 @@ var zeroTime time.Time
 
 // Open reports whether the episode has not ended.
 func (e *Episode) Open() bool { return e.EndedAt.IsZero() }
+
+// transient is how short an alert is that recovered before anybody could have done much about it.
+const transient = 5 * time.Minute
+
+// Transient reports whether the alert recovered soon, and nobody had taken it on.
+func (e *Episode) Transient() bool {
+	return !e.Open() && e.EndedBy == EndedBySystem && e.Reason == alert.ReasonRecovered && e.AcknowledgedAt.IsZero() &&
+		e.EndedAt.Sub(e.OpenedAt) < transient
+}
 
 // EndedBy says who ended an episode.
 type EndedBy string

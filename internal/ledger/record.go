@@ -133,6 +133,7 @@ func (e *Episode) observe(a *alert.Alert) {
 	if a.FiringLevel != nil {
 		e.FiringLevel = a.FiringLevel
 	}
+	e.Levels = e.Levels.Merge(LevelsOf(a))
 	firing := a.State == alert.Firing
 	if a.Value != nil {
 		e.Value, e.ObservedAt = a.Value, a.ObservedAt

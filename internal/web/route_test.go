@@ -77,8 +77,9 @@ func TestEveryRoute(t *testing.T) {
 		{"/api/v1/alerts/unknown/resolve", "/api/v1/alerts/{id}/resolve", false, map[string]int{"POST": 404}, "POST"},
 		// What later versions have is not here yet, and nothing else is.
 		{"/rules/KVCacheNearlyFull", "none", true, nil, ""},
-		{"/api/v1/rules", "none", false, nil, ""},
-		{"/api/v1/missed", "none", false, nil, ""},
+		{"/api/v1/rules", "/api/v1/rules", false, map[string]int{"GET": 200, "HEAD": 200}, "GET, HEAD"},
+		{"/api/v1/rules/unknown", "/api/v1/rules/{name}", false, map[string]int{"GET": 404, "HEAD": 404}, "GET, HEAD"},
+		{"/api/v1/missed", "/api/v1/missed", false, map[string]int{"POST": 422}, "POST"},
 		{"/silences", "/silences", true, map[string]int{"GET": 200, "HEAD": 200}, "GET, HEAD"},
 		{"/receivers", "/receivers", true, map[string]int{"GET": 200, "HEAD": 200}, "GET, HEAD"},
 		{"/api/v1/silences", "/api/v1/silences", false, map[string]int{"GET": 200, "HEAD": 200, "POST": 422}, "GET, HEAD, POST"},

@@ -13,7 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/otelcol-escalation/otelcol-escalation/internal/calibrate"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/quality"
 )
 
 const (
@@ -30,6 +32,8 @@ type Options struct {
 	// Authenticator names what the server authenticates callers with; "" where it does not. Callers whom it lets in
 	// without a name of their own are one person, called this.
 	Authenticator string
+	// Assessor concludes about rules; nil is one with the defaults.
+	Assessor *quality.Assessor
 	// LoopbackHosts refuses requests whose Host is not a name of this machine's loopback interface. Without it a page
 	// from anywhere could have its own name resolve to 127.0.0.1 and then use the API as its own origin.
 	LoopbackHosts bool
@@ -64,6 +68,9 @@ type handler func(http.ResponseWriter, *http.Request) error
 
 // New returns a site. It cannot take forms before Prepare has succeeded once.
 func New(opts Options) *Site {
+	if opts.Assessor == nil {
+		opts.Assessor = &quality.Assessor{Window: 30 * 24 * time.Hour, Limits: calibrate.DefaultLimits()}
+	}
 	s := &Site{opts: opts, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection()}
 	for _, r := range s.routes() {
 		s.mux.Handle(r.pattern, s.serve(r))
@@ -82,6 +89,9 @@ func (s *Site) routes() []route {
 		{pattern: "/api/v1/alerts/{id}", methods: get(s.getAlert)},
 		{pattern: silencesPath, page: true, methods: get(s.showSilences)},
 		{pattern: receiversPath, page: true, methods: get(s.showReceivers)},
+		{pattern: "/api/v1/rules", methods: get(s.listRules)},
+		{pattern: "/api/v1/rules/{name}", methods: get(s.getRule)},
+		{pattern: "/api/v1/missed", methods: map[string]handler{http.MethodPost: s.postMissed}},
 		{pattern: "/api/v1/actions", methods: get(s.listActions)},
 		{pattern: "/api/v1/silences", methods: map[string]handler{http.MethodGet: s.listSilences, http.MethodPost: s.postSilence}},
 		{pattern: "/api/v1/silences/{id}", methods: map[string]handler{http.MethodGet: s.writeSilence, http.MethodDelete: s.deleteSilence}},

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/quality"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/web"
 )
 
@@ -59,11 +60,17 @@ func (c *calibration) start(ctx context.Context, extensions map[component.ID]com
 	if err != nil {
 		return err
 	}
+	limits, err := c.config.Suggestions.limits()
+	if err != nil {
+		return err
+	}
+	assessor := &quality.Assessor{Window: time.Duration(c.config.Window), Limits: limits}
 	h := &health{logger: c.set.Logger, report: report}
 	site := web.New(web.Options{
 		Ledger:        l,
 		Now:           time.Now,
 		Authenticator: c.config.authenticator(),
+		Assessor:      assessor,
 		LoopbackHosts: c.unprotected(),
 		Answered:      c.obs.answered,
 		Done:          c.obs.fedBack,
@@ -95,7 +102,7 @@ func (c *calibration) start(ctx context.Context, extensions map[component.ID]com
 	if c.nextMetrics != nil {
 		m := &collector{
 			ledger: l, next: c.nextMetrics, obs: c.obs, health: h,
-			interval: c.config.CollectionInterval, window: time.Duration(c.config.Window),
+			interval: c.config.CollectionInterval, window: time.Duration(c.config.Window), assessor: assessor,
 		}
 		c.work.Go(func() { m.run(run) })
 	}

@@ -6,7 +6,9 @@ import (
 
 	"go.opentelemetry.io/collector/consumer"
 
+	"github.com/otelcol-escalation/otelcol-escalation/internal/calibrate"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/quality"
 	"github.com/otelcol-escalation/otelcol-escalation/receiver/calibrationreceiver/internal/metadata"
 )
 
@@ -18,6 +20,8 @@ type collector struct {
 	health   *health
 	interval time.Duration
 	window   time.Duration
+	// assessor concludes about thresholds; the page has the same.
+	assessor *quality.Assessor
 }
 
 // readTimeout bounds the time that one reading of the ledger takes.
@@ -70,8 +74,22 @@ type snapshot struct {
 	now, since time.Time
 	counters   []ledger.Counter
 	histograms []ledger.Histogram
+	assessed   []assessed
+	budgets    []usage
 	// all tallies every episode that is kept, recent those opened within the window.
 	all, recent []ledger.Tally
+}
+
+// assessed is what is concluded about one threshold of a rule.
+type assessed struct {
+	rule string
+	*calibrate.Assessment
+}
+
+// usage is how much of an owner's alert budget is used.
+type usage struct {
+	owner string
+	used  float64
 }
 
 func (m *collector) read(ctx context.Context, now time.Time) (s snapshot, err error) {
@@ -91,8 +109,37 @@ func (m *collector) read(ctx context.Context, now time.Time) (s snapshot, err er
 		if s.all, err = tx.Tallies(time.Time{}); err != nil {
 			return err
 		}
-		s.recent, err = tx.Tallies(s.now.Add(-m.window))
+		if s.recent, err = tx.Tallies(s.now.Add(-m.window)); err != nil {
+			return err
+		}
+		if s.assessed, err = m.assess(tx, s.recent); err != nil {
+			return err
+		}
+		s.budgets, err = budgets(tx)
 		return err
 	})
 	return s, err
+}
+
+// assess concludes about every rule of the window.
+func (m *collector) assess(tx ledger.Tx, recent []ledger.Tally) (all []assessed, err error) {
+	for _, s := range quality.Summaries(recent) {
+		thresholds, err := m.assessor.Thresholds(tx, s.Rule)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range thresholds {
+			all = append(all, assessed{s.Rule, t})
+		}
+	}
+	return all, nil
+}
+
+// budgets compares what owners were paged with what they have agreed to.
+func budgets(tx ledger.Tx) (all []usage, err error) {
+	loads, err := quality.Loads(tx)
+	for _, l := range loads {
+		all = append(all, usage{l.Owner, l.Used()})
+	}
+	return all, err
 }

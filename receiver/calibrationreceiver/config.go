@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/confmap"
 
+	"github.com/otelcol-escalation/otelcol-escalation/internal/calibrate"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/web"
 )
 
@@ -33,10 +35,44 @@ type Config struct {
 	// Webhooks is the server on which pagers answer; without it there is none.
 	Webhooks configoptional.Optional[WebhooksConfig] `mapstructure:"webhooks"`
 
-	// Suggestions are not supported yet.
-	Suggestions map[string]any `mapstructure:"suggestions"`
+	// Suggestions say when a suggested threshold stands.
+	Suggestions SuggestionsConfig `mapstructure:"suggestions"`
 
 	_ struct{}
+}
+
+// SuggestionsConfig are the limits of suggestions.
+type SuggestionsConfig struct {
+	// MinEpisodes is how many episodes must be judged to be real or false.
+	MinEpisodes int `mapstructure:"min_episodes"`
+	// MinAge is how long a time these must span.
+	MinAge model.Duration `mapstructure:"min_age"`
+	// MaxStep is how far a suggestion may move a threshold, in percent of it or of its band's width (20%).
+	MaxStep string `mapstructure:"max_step"`
+	// MinPeople is how many people must have judged.
+	MinPeople int `mapstructure:"min_people"`
+
+	_ struct{}
+}
+
+// limits reads them.
+func (c *SuggestionsConfig) limits() (calibrate.Limits, error) {
+	var errs []error
+	if c.MinEpisodes < 1 {
+		errs = append(errs, fmt.Errorf("suggestions.min_episodes: must be at least 1 (got %d)", c.MinEpisodes))
+	}
+	if c.MinAge < 0 {
+		errs = append(errs, fmt.Errorf("suggestions.min_age: must not be negative (got %s)", c.MinAge))
+	}
+	if c.MinPeople < 1 {
+		errs = append(errs, fmt.Errorf("suggestions.min_people: must be at least 1 (got %d)", c.MinPeople))
+	}
+	percent, isPercent := strings.CutSuffix(c.MaxStep, "%")
+	step, err := strconv.ParseFloat(strings.TrimSpace(percent), 64)
+	if err != nil || !isPercent || step <= 0 || step > 1000 {
+		errs = append(errs, fmt.Errorf("suggestions.max_step: must be a positive percentage, such as 20%% (got %q)", c.MaxStep))
+	}
+	return calibrate.Limits{MinEpisodes: c.MinEpisodes, MinAge: time.Duration(c.MinAge), MinPeople: c.MinPeople, MaxStep: step / 100}, errors.Join(errs...)
 }
 
 var (
@@ -61,6 +97,7 @@ func createDefaultConfig() component.Config {
 		CollectionInterval: time.Minute,
 		Window:             model.Duration(30 * 24 * time.Hour),
 		Webhooks:           configoptional.Default(defaultWebhooks()),
+		Suggestions:        SuggestionsConfig{MinEpisodes: 20, MinAge: model.Duration(7 * 24 * time.Hour), MaxStep: "20%", MinPeople: 1},
 	}
 }
 
@@ -99,9 +136,8 @@ func (c *Config) Validate() error {
 	if c.Webhooks.HasValue() {
 		errs = append(errs, c.Webhooks.Get().validate())
 	}
-	if c.Suggestions != nil {
-		refuse("suggestions: not supported yet: leave it out")
-	}
+	_, err := c.Suggestions.limits()
+	errs = append(errs, err)
 	return errors.Join(errs...)
 }
 

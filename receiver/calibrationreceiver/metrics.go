@@ -56,6 +56,13 @@ func (s *snapshot) metrics() pmetric.Metrics {
 		}
 	}
 
+	s.noise(&b)
+	s.thresholds(&b)
+	budget := b.gauge(alert.MetricBudgetUsed, "1", "Pages of an owner within the span of the owner's alert budget, over the budget.")
+	for _, u := range s.budgets {
+		budget(ledger.CounterKey{Owner: u.owner}).SetDoubleValue(u.used)
+	}
+
 	b.histogram(alert.MetricTimeToNotify, "From an alert's arrival to the first page that was accepted.", s.histograms)
 	b.histogram(alert.MetricTimeToAcknowledge, "From the first page that was accepted, or the arrival where there was none, to the first acknowledgement.", s.histograms)
 	b.histogram(alert.MetricTimeToResolve, "From an alert's arrival to its end.", s.histograms)
@@ -65,6 +72,57 @@ func (s *snapshot) metrics() pmetric.Metrics {
 		return pmetric.NewMetrics()
 	}
 	return md
+}
+
+// noise is what can be told without a person.
+func (s *snapshot) noise(b *builder) {
+	transient := b.gauge(alert.MetricTransientRatio, "1", "Ended episodes that recovered within 5 minutes, with nobody having taken them on.")
+	flapping := b.gauge(alert.MetricFlappingRatio, "1", "Episodes of alerts that flapped.")
+	for _, t := range s.recent {
+		if p, ok := calibrate.NewProportion(t.Transient, t.Episodes-t.Open); ok {
+			transient(tallyKey(t)).SetDoubleValue(p.Ratio)
+		}
+		if p, ok := calibrate.NewProportion(t.Flapping, t.Episodes); ok {
+			flapping(tallyKey(t)).SetDoubleValue(p.Ratio)
+		}
+	}
+}
+
+// thresholds are those in force and the suggested ones.
+func (s *snapshot) thresholds(b *builder) {
+	current := b.gauge(alert.MetricThresholdCurrent, "", "The threshold in force, in alert.source.unit.")
+	suggested := b.gauge(alert.MetricThresholdSuggested, "", "The suggested threshold, in alert.source.unit, where one stands.")
+	precision := b.gauge(alert.MetricSuggestionPrecision, "1", "Precision that the suggestion would have had on the recorded episodes.")
+	recall := b.gauge(alert.MetricSuggestionRecall, "1", "Verified episodes that the suggestion would have kept.")
+	episodes := b.gauge(alert.MetricSuggestionEpisodes, "{episode}", "Episodes that the suggestion would have left.")
+	caught := b.gauge(alert.MetricRecall, "1", "Verified incidents that were caught, among those and the reported misses.")
+	for _, one := range s.assessed {
+		put := func(gauge func(ledger.CounterKey) pmetric.NumberDataPoint) pmetric.NumberDataPoint {
+			point := gauge(ledger.CounterKey{Rule: one.rule, Severity: one.Tier, Owner: one.Owner, SourceMetric: one.SourceMetric})
+			if one.Unit != "" {
+				point.Attributes().PutStr(alert.AttrSourceUnit, text(one.Unit))
+			}
+			if one.Band {
+				point.Attributes().PutStr(alert.AttrThresholdBound, one.Bound())
+			}
+			return point
+		}
+		put(current).SetDoubleValue(one.Current)
+		if p, ok := one.Recall(); ok {
+			put(caught).SetDoubleValue(p.Ratio)
+		}
+		if one.Reason != calibrate.Stands {
+			continue
+		}
+		put(suggested).SetDoubleValue(one.Threshold)
+		put(episodes).SetIntValue(int64(one.After.Episodes))
+		if p, ok := one.After.Precision(); ok {
+			put(precision).SetDoubleValue(p.Ratio)
+		}
+		if p, ok := one.After.Recall(one.Before); ok {
+			put(recall).SetDoubleValue(p.Ratio)
+		}
+	}
 }
 
 func pointCount(m pmetric.Metric) int {
@@ -129,7 +187,11 @@ func tallyKey(t ledger.Tally) ledger.CounterKey {
 
 // putKey writes what every calibration metric carries.
 func putKey(attrs pcommon.Map, key ledger.CounterKey) {
-	attrs.EnsureCapacity(5)
+	attrs.EnsureCapacity(6)
+	if key.Rule == "" { // of an owner as a whole
+		attrs.PutStr(alert.AttrOwner, text(key.Owner))
+		return
+	}
 	attrs.PutStr(alert.AttrRule, text(key.Rule))
 	attrs.PutStr(alert.AttrSeverity, key.Severity.String())
 	attrs.PutStr(alert.AttrOwner, text(key.Owner))

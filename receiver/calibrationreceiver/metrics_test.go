@@ -23,8 +23,10 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/calibrate"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger/ledgertest"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/quality"
 	"github.com/otelcol-escalation/otelcol-escalation/receiver/calibrationreceiver/internal/metadatatest"
 )
 
@@ -60,7 +62,7 @@ func morning(t testing.TB, l ledger.Ledger, epoch time.Time) {
 // collected is one collection of a ledger's metrics.
 func collected(t testing.TB, l ledger.Ledger, now time.Time, window time.Duration) pmetric.Metrics {
 	t.Helper()
-	m := &collector{ledger: l, window: window}
+	m := &collector{ledger: l, window: window, assessor: &quality.Assessor{Window: window, Limits: calibrate.DefaultLimits()}}
 	s, err := m.read(context.Background(), now)
 	require.NoError(t, err)
 	return s.metrics()
@@ -203,7 +205,7 @@ func TestCollectionTimes(t *testing.T) {
 			return sink.ConsumeMetrics(ctx, md)
 		})
 		require.NoError(t, err)
-		m := &collector{ledger: l, next: next, obs: obs, health: h, interval: time.Minute, window: time.Hour}
+		m := &collector{ledger: l, next: next, obs: obs, health: h, interval: time.Minute, window: time.Hour, assessor: &quality.Assessor{Window: time.Hour, Limits: calibrate.DefaultLimits()}}
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan struct{})
 		go func() { m.run(ctx); close(done) }()

@@ -37,6 +37,8 @@ func Run(t *testing.T, create func(t testing.TB) Database) {
 		"delivery keeps every field":               deliveryRoundTrip,
 		"due deliveries":                           dueDeliveries,
 		"silences":                                 silences,
+		"samples of a rule":                        samples,
+		"what was missed":                          misses,
 		"actions":                                  actions,
 		"test pages":                               trials,
 		"groups by key, events once":               webhooks,
@@ -154,6 +156,7 @@ func full() *ledger.Episode {
 		Outcome: ledger.OutcomeSuppressed, Suppressed: "muted",
 		Verdict: ledger.Duplicate, VerdictBy: "dora", VerdictAt: at(10), Note: "same as yesterday",
 		Held: "silenced", HeldUntil: at(11), Recent: []time.Time{at(-9), at(-8)}, FlapNoticedAt: at(-7),
+		Levels: ledger.Levels{alert.Critical: {Threshold: ptr(0.98), Firing: ptr(0.99), Bound: true}, alert.High: {Firing: ptr(-0.5)}},
 	}
 }
 

@@ -91,6 +91,7 @@ func (o *observed) take(observations map[string]ledger.Observation) {
 		if given.FiringLevel == nil {
 			given.FiringLevel = known.FiringLevel
 		}
+		given.Levels = known.Levels.Merge(given.Levels)
 		known.Observation = given
 	}
 }
@@ -147,6 +148,7 @@ func (o *observed) show(e *ledger.Episode) {
 		level := *known.FiringLevel
 		e.FiringLevel = &level
 	}
+	e.Levels = e.Levels.Merge(known.Levels)
 	if known.Value == nil {
 		return
 	}

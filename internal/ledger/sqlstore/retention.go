@@ -25,6 +25,7 @@ AND NOT EXISTS (SELECT 1 FROM page_groups g WHERE g.digest_id = deliveries.topic
 ORDER BY ordered_at LIMIT ?2`
 
 	oldSilences = `SELECT id FROM silences WHERE ends_at < ?1 ORDER BY ends_at LIMIT ?2`
+	oldMisses   = `SELECT id FROM misses WHERE at < ?1 ORDER BY at LIMIT ?2`
 	oldTrials   = `SELECT id FROM trials WHERE requested_at < ?1 LIMIT ?2`
 	oldSeen     = `SELECT id FROM seen_events WHERE at < ?1 ORDER BY at LIMIT ?2`
 )
@@ -40,6 +41,7 @@ func (l *Ledger) Prune(ctx context.Context, now, before time.Time) (removed int,
 		{oldGroups, "DELETE FROM page_groups WHERE id = ?", new(int)},
 		{oldTopics, "DELETE FROM deliveries WHERE topic = ?", new(int)},
 		{oldSilences, "DELETE FROM silences WHERE id = ?", new(int)},
+		{oldMisses, "DELETE FROM misses WHERE id = ?", new(int)},
 		{oldTrials, "DELETE FROM trials WHERE id = ?", new(int)},
 		{oldSeen, "DELETE FROM seen_events WHERE id = ?", new(int)},
 	} {

@@ -9,11 +9,15 @@ import (
 )
 
 // A tally's state is what Tallies asks of an episode, in one number, so that an index that ends in it and OpenedAt
-// answers without reading a row: bit 0 open, bit 1 notified, above them the verdict's number (0: none).
+// answers without reading a row: bit 0 open, bit 1 notified, three bits of the verdict's number (0: none), bit 5 transient,
+// bit 6 flapping.
 const (
-	tallyOpen     = 1 << 0
-	tallyNotified = 1 << 1
-	tallyVerdict  = 2
+	tallyOpen        = 1 << 0
+	tallyNotified    = 1 << 1
+	tallyVerdict     = 2
+	tallyVerdictMask = 7
+	tallyTransient   = 1 << 5
+	tallyFlapping    = 1 << 6
 )
 
 func tallyState(e *ledger.Episode) int64 {
@@ -23,6 +27,12 @@ func tallyState(e *ledger.Episode) int64 {
 	}
 	if !e.NotifiedAt.IsZero() {
 		state |= tallyNotified
+	}
+	if e.Transient() {
+		state |= tallyTransient
+	}
+	if !e.FlapNoticedAt.IsZero() || e.Suppressed == ledger.SuppressedFlapping {
+		state |= tallyFlapping
 	}
 	return state
 }
@@ -71,7 +81,13 @@ func addTally(t *ledger.Tally, r tallyRow) {
 			t.OldestOpen = r.oldest
 		}
 	}
-	verdict := r.state >> tallyVerdict
+	if r.state&tallyTransient != 0 {
+		t.Transient += r.n
+	}
+	if r.state&tallyFlapping != 0 {
+		t.Flapping += r.n
+	}
+	verdict := r.state >> tallyVerdict & tallyVerdictMask
 	if r.state&tallyNotified != 0 {
 		t.Notified += r.n
 		if verdict > 0 {
