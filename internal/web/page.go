@@ -30,7 +30,7 @@ const (
 var files embed.FS
 
 var (
-	style     = mustRead("page/style.css")
+	style     = mustReadAll("page/style") // one sheet, of one file for each part of the page
 	icon      = mustRead("page/icon.svg")
 	templates = template.Must(template.New("").Funcs(template.FuncMap{
 		// styleURL changes with the style sheet, so that browsers may keep it.
@@ -48,6 +48,18 @@ func mustRead(name string) []byte {
 		panic(err) // it is compiled in
 	}
 	return content
+}
+
+// mustReadAll joins the files of a folder, in the order of their names.
+func mustReadAll(dir string) (all []byte) {
+	entries, err := files.ReadDir(dir)
+	if err != nil {
+		panic(err) // it is compiled in
+	}
+	for _, e := range entries {
+		all = append(all, mustRead(dir+"/"+e.Name())...)
+	}
+	return all
 }
 
 func digest(content []byte) string {

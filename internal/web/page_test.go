@@ -209,7 +209,7 @@ func TestFormats(t *testing.T) {
 
 // Text and background of the style sheet contrast as WCAG 2.2 AA asks: 4.5 to 1, in light and in dark.
 func TestContrast(t *testing.T) {
-	css, err := os.ReadFile("page/style.css")
+	css, err := os.ReadFile("page/style/base.css")
 	require.NoError(t, err)
 	schemes := regexp.MustCompile(`:root \{([^}]*)\}`).FindAllStringSubmatch(string(css), -1)
 	require.Len(t, schemes, 2)
