@@ -63,6 +63,7 @@ type escalation struct {
 	silences silences
 	sources  sources
 	trials   underway
+	explorer explorer
 	// passed is when the reconciler last looked, in nanoseconds.
 	passed atomic.Int64
 	// former: what a former life had leased has not been taken back yet.
@@ -80,7 +81,7 @@ func newEscalation(id component.ID, set component.TelemetrySettings, config *Con
 	}
 	x := &escalation{
 		id: id, config: config, policy: policy, actions: a, sender: s, logger: set.Logger, obs: obs, jitter: rand.Float64,
-		view: newView(), journal: newJournal(journalLimit), wake: make(chan struct{}, 1),
+		view: newView(), journal: newJournal(journalLimit), explorer: newExplorer(), wake: make(chan struct{}, 1),
 		destinations: map[string]*destination{}, resolved: map[string]bool{},
 	}
 	x.validFor.Store(int64(alert.DefaultValidFor))
@@ -131,6 +132,7 @@ func (x *escalation) start(ctx context.Context, host component.Host) error {
 	x.passed.Store(time.Now().UnixNano())
 	x.work.Go(func() { x.reconcile(working, groups) })
 	x.work.Go(func() { x.drain(working) })
+	x.work.Go(func() { x.explore(working) })
 	for i, to := range x.actions.peers {
 		p := &peer{x: x, name: fmt.Sprintf("alertmanagers[%d]", i), to: to, told: map[string]posted{}}
 		x.work.Go(func() { p.tell(working) })
@@ -229,6 +231,7 @@ func (x *escalation) consume(ctx context.Context, md pmetric.Metrics) error {
 	if len(observations) > 0 {
 		x.ledger.Observe(observations)
 	}
+	alert.ReadExplored(md, func(a alert.Alert) { x.explorer.put(a, x.obs.exploreDropped) }, x.obs.rejected)
 	if len(transitions) > transitionsPerUpdate {
 		urgentFirst(transitions)
 	}

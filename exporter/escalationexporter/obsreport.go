@@ -99,6 +99,11 @@ func (o *obsreport) rejected(p alert.Problem) {
 	o.builder.ExporterEscalationPointsRejected.Add(context.Background(), 1, with(attribute.String("reason", string(p))))
 }
 
+// exploreDropped counts a judgement of a silent track that the ledger could not take.
+func (o *obsreport) exploreDropped(n int) {
+	o.builder.ExporterEscalationExploredDropped.Add(context.Background(), int64(n))
+}
+
 // passed counts what needed no transaction.
 func (o *obsreport) passed(counts map[verdict]int) {
 	for v, n := range counts {

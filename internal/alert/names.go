@@ -91,6 +91,8 @@ const (
 	EventUnacknowledged = "alert.unacknowledged"
 	EventResolved       = "alert.resolved"
 	EventVerdict        = "alert.verdict"
+	// EventThreshold says that a rule's threshold was moved; it is about a rule, not about one alert.
+	EventThreshold      = "alert.threshold_changed"
 	EventRollbackWanted = "alert.rollback.requested"
 	// What became of it, and of a manual intervention, whose event is EventIntervention.
 	EventIntervention    = "alert.manual_intervention.requested"

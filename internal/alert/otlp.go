@@ -130,10 +130,19 @@ const (
 // alert.state that is none. Points with "no recorded value" are passed over: they end a series, not an alert.
 // Other metrics are not looked at.
 func Read(md pmetric.Metrics, take func(Alert), reject func(Problem)) {
+	read(md, MetricState, take, reject)
+}
+
+// ReadExplored is Read for the silent track: alert.explore.
+func ReadExplored(md pmetric.Metrics, take func(Alert), reject func(Problem)) {
+	read(md, MetricExplore, take, reject)
+}
+
+func read(md pmetric.Metrics, name string, take func(Alert), reject func(Problem)) {
 	for _, rm := range md.ResourceMetrics().All() {
 		for _, sm := range rm.ScopeMetrics().All() {
 			for _, metric := range sm.Metrics().All() {
-				if metric.Name() != MetricState {
+				if metric.Name() != name {
 					continue
 				}
 				if metric.Type() != pmetric.MetricTypeGauge {

@@ -54,6 +54,9 @@ type Alarm struct {
 	// Silent is an episode of the rule's silent track, of which nobody was told. It counts for laxer thresholds, and as
 	// verified where a reported miss met it.
 	Silent bool
+	// End and Labels of a silent one tell whether a reported miss met it.
+	End    time.Time
+	Labels map[string]string
 }
 
 // fires reports whether the episode would have been one at another threshold. At its own it was.

@@ -29,9 +29,11 @@ type Assessment struct {
 	Missed []*ledger.Miss
 	// Caught are the verified incidents.
 	Caught int
-	// Moved are the changes of the threshold, as the episodes show them: the first episode with the new one.
+	// Moved are the changes of the threshold, oldest first: those that were told of, and those that only the episodes show.
 	Moved []Move
 	Suggestion
+
+	scale float64 // what Limits.MaxStep is a part of; NaN: the threshold
 }
 
 // Bound names a band's threshold: low or high; "" where there is but one.
@@ -45,10 +47,12 @@ func (a *Assessment) Bound() string {
 	return "high"
 }
 
-// Move is a change of a threshold.
+// Move is a change of a threshold: when it was told of, or the first episode with the new one.
 type Move struct {
 	At       time.Time
 	From, To float64
+	// By and Note are of who told of it; empty where nobody did.
+	By, Note string
 }
 
 // Recall is the share of verified incidents that were caught, among those and the reported misses. ok is false where nobody
@@ -60,10 +64,20 @@ func (a *Assessment) Recall() (Proportion, bool) {
 	return NewProportion(int64(a.Caught), int64(a.Caught+len(a.Missed)))
 }
 
-// Assess says what the episodes of one rule, oldest first, tell about its thresholds: the most urgent tier first. Episodes that
-// nobody was told of say nothing about pages and are left out.
-func Assess(samples []*ledger.Sample, misses []*ledger.Miss, limits Limits) []*Assessment {
+// Evidence is what is recorded about one rule: its episodes and those of its silent track, both oldest first, what people say was missed,
+// and the changes of its thresholds that are known.
+type Evidence struct {
+	Samples  []*ledger.Sample
+	Explored []*ledger.Explored
+	Misses   []*ledger.Miss
+	Changes  []*ledger.Change
+}
+
+// Assess says what is known about the thresholds of one rule: the most urgent tier first. Episodes that nobody was told of
+// say nothing about pages and are left out.
+func Assess(e Evidence, limits Limits) []*Assessment {
 	var all []*Assessment
+	samples := e.Samples
 	for _, tier := range alert.Severities {
 		sides := map[Side]*Assessment{}
 		var undecided []*ledger.Sample // of which threshold and level are equal
@@ -100,14 +114,19 @@ func Assess(samples []*ledger.Sample, misses []*ledger.Miss, limits Limits) []*A
 			if a == nil {
 				continue
 			}
-			scale := math.NaN()
+			a.scale = math.NaN()
 			if other := sides[-side]; other != nil {
 				a.Band = true
-				scale = other.current() - a.current()
+				a.scale = other.current() - a.current()
 			}
-			a.conclude(misses, scale, limits)
 			all = append(all, a)
 		}
+	}
+	for _, a := range all {
+		a.explored(e.Explored)
+		a.miss(e.Misses, a.Tier == all[len(all)-1].Tier)
+		a.moves(e.Changes)
+		a.conclude(limits)
 	}
 	return all
 }
@@ -130,8 +149,7 @@ func (a *Assessment) jumped(samples []*ledger.Sample) {
 		if !ok || level.Firing == nil || level.Threshold != nil || !s.Told() {
 			continue
 		}
-		at, _ := slices.BinarySearchFunc(known, s.OpenedAt, func(x Alarm, t time.Time) int { return x.At.Compare(t) })
-		threshold := known[max(at-1, 0)].Threshold
+		threshold := inForce(known, s.OpenedAt)
 		if a.Side.beyond(threshold, *level.Firing) {
 			continue // of the other side
 		}
@@ -145,33 +163,123 @@ func (a *Assessment) has(threshold float64) bool {
 	return slices.ContainsFunc(a.Alarms, func(x Alarm) bool { return x.Threshold == threshold })
 }
 
-// current is the threshold in force: that of the newest episode.
-func (a *Assessment) current() float64 { return a.Alarms[len(a.Alarms)-1].Threshold }
+// inForce is the threshold at a time, of alarms in order of time: that of the last one before, or of the first.
+func inForce(alarms []Alarm, t time.Time) float64 {
+	at, _ := slices.BinarySearchFunc(alarms, t, func(x Alarm, t time.Time) int { return x.At.Compare(t) })
+	return alarms[max(at-1, 0)].Threshold
+}
 
-func (a *Assessment) conclude(misses []*ledger.Miss, scale float64, limits Limits) {
-	for i := 1; i < len(a.Alarms); i++ {
-		if from, to := a.Alarms[i-1].Threshold, a.Alarms[i].Threshold; from != to {
-			a.Moved = append(a.Moved, Move{At: a.Alarms[i].At, From: from, To: to})
+// current is the threshold in force: that of the newest episode.
+func (a *Assessment) current() float64 {
+	for i := len(a.Alarms) - 1; i >= 0; i-- {
+		if !a.Alarms[i].Silent {
+			return a.Alarms[i].Threshold
+		}
+	}
+	return math.NaN()
+}
+
+// explored adds the episodes of the silent track that did not reach the threshold that was in force. Those that did are among
+// the others.
+func (a *Assessment) explored(all []*ledger.Explored) {
+	known := slices.Clone(a.Alarms)
+	for _, x := range all {
+		level, ok := x.Levels[a.Tier]
+		if !ok || level.Firing == nil {
+			continue
+		}
+		own := *level.Firing
+		if level.Threshold != nil {
+			own = *level.Threshold
+		}
+		if side, ok := SideOf(own, *level.Firing); ok && side != a.Side || !ok && a.Band {
+			continue
+		}
+		if !a.Side.beyond(inForce(known, x.OpenedAt), *level.Firing) {
+			continue
+		}
+		a.Alarms = append(a.Alarms, Alarm{
+			ID: x.ID, At: x.OpenedAt, End: x.EndedAt, Labels: x.Labels, Threshold: own, Level: *level.Firing, Bound: level.Bound, Silent: true,
+		})
+	}
+	slices.SortStableFunc(a.Alarms, func(x, y Alarm) int { return cmp.Or(x.At.Compare(y.At), cmp.Compare(x.ID, y.ID)) })
+}
+
+// miss finds the misses that no alert met. At the laxest tier the episodes of the silent track that met one are what should have
+// fired: a threshold that lets one of them through would have caught it.
+func (a *Assessment) miss(misses []*ledger.Miss, laxest bool) {
+	if len(misses) == 0 {
+		return
+	}
+	var kept []time.Time // in order, as the alarms are
+	for i := range a.Alarms {
+		if x := &a.Alarms[i]; x.kept() {
+			kept = append(kept, x.At)
 		}
 	}
 	for _, m := range misses {
-		caught := slices.ContainsFunc(a.Alarms, func(x Alarm) bool {
-			d := x.At.Sub(m.At)
-			return x.kept() && -met <= d && d <= met
-		})
-		if !caught {
-			a.Missed = append(a.Missed, m)
+		at, _ := slices.BinarySearchFunc(kept, m.At.Add(-met), time.Time.Compare)
+		if at < len(kept) && !kept[at].After(m.At.Add(met)) {
+			continue
+		}
+		a.Missed = append(a.Missed, m)
+		for i := range a.Alarms {
+			if x := &a.Alarms[i]; laxest && x.Silent && x.Verdict == "" && x.meets(m) {
+				x.Verdict, x.Person, x.Incident = ledger.TruePositive, Person(m.By), "miss/"+m.ID
+			}
 		}
 	}
+}
+
+// meets reports whether a silent alarm was there when something was missed, and is of the labels that were reported.
+func (a *Alarm) meets(m *ledger.Miss) bool {
+	end := a.End
+	if end.Before(a.At) {
+		end = a.At
+	}
+	if m.At.Before(a.At.Add(-met)) || m.At.After(end.Add(met)) {
+		return false
+	}
+	for name, value := range m.Labels {
+		if a.Labels[name] != value {
+			return false
+		}
+	}
+	return true
+}
+
+// moves lists the changes of the threshold. What the episodes show after somebody has told of it is the same change.
+func (a *Assessment) moves(changes []*ledger.Change) {
+	for _, c := range changes {
+		if c.Tier == a.Tier && (c.Bound == a.Bound() || c.Bound == "" && a.has(c.To)) {
+			a.Moved = append(a.Moved, Move{At: c.At, From: c.From, To: c.To, By: Name(c.By), Note: c.Note})
+		}
+	}
+	told := len(a.Moved)
+	last := math.NaN()
+	for i := range a.Alarms {
+		x := &a.Alarms[i]
+		if x.Silent {
+			continue
+		}
+		if x.Threshold != last && !math.IsNaN(last) && !slices.ContainsFunc(a.Moved[:told], func(m Move) bool { return m.To == x.Threshold }) {
+			a.Moved = append(a.Moved, Move{At: x.At, From: last, To: x.Threshold})
+		}
+		last = x.Threshold
+	}
+	slices.SortStableFunc(a.Moved, func(x, y Move) int { return x.At.Compare(y.At) })
+}
+
+func (a *Assessment) conclude(limits Limits) {
 	Link(a.Alarms, oneIncident)
 	seen := map[string]bool{}
 	for i := range a.Alarms {
-		if one := &a.Alarms[i]; one.Verdict == ledger.TruePositive {
+		if one := &a.Alarms[i]; one.Verdict == ledger.TruePositive && !one.Silent {
 			seen[one.incident()] = true
 		}
 	}
 	a.Caught = len(seen)
-	current := a.current()
+	current, scale := a.current(), a.scale
 	if math.IsNaN(scale) {
 		scale = current
 	}

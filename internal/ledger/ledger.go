@@ -133,10 +133,22 @@ type Tx interface {
 	Misses(rule string, since time.Time) ([]*Miss, error)
 	PutMiss(m *Miss) error
 
+	// LastExplored returns the newest episode of an alert's silent track, open or ended, or ErrNotFound.
+	LastExplored(alertID string) (*Explored, error)
+	// Explored returns those of a rule opened at or after a time, oldest first; of more than limit the newest.
+	Explored(rule string, since time.Time, limit int) ([]*Explored, error)
+	PutExplored(e *Explored) error
+
+	// LastChange returns the newest change of a tier's threshold, or ErrNotFound.
+	LastChange(rule string, tier alert.Severity, bound string) (*Change, error)
+	// Changes returns the changes of a rule's thresholds at or after a time or, for "", of any rule's, oldest first.
+	Changes(rule string, since time.Time) ([]*Change, error)
+	PutChange(c *Change) error
+
 	// Once reports whether an event of a source is here for the first time, and remembers it.
 	Once(source, id string) (first bool, err error)
 
-	// AppendEvent adds an event and sets its Seq and, where zero, its At.
+	// AppendEvent adds an event and sets its Seq and, where zero, its At. An event without EpisodeID is about a rule.
 	AppendEvent(e *Event) error
 	// EpisodeEvents returns one episode's events, oldest first.
 	EpisodeEvents(episodeID string) ([]*Event, error)

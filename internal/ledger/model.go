@@ -37,6 +37,8 @@ type Episode struct {
 	// Levels are what calibration goes by: the thresholds and firing levels of every tier that was active.
 	Levels  Levels
 	Actions []alert.Action
+	// Trace is how the value went.
+	Trace Trace
 
 	StartsAt time.Time // when the breach began, event time; never after OpenedAt
 	// StartedAt is the same as the evaluator sent it, zero where it did not say: a repetition is recognised by it.

@@ -53,6 +53,10 @@ func RecordIn(tx Tx, a *alert.Alert, assign func(*Episode) error) (ChangeKind, *
 		}
 		e := open(a, tx.Now())
 		e.follows(last)
+		var stood Levels
+		if last != nil {
+			stood = last.Levels
+		}
 		if assign != nil {
 			if err := assign(e); err != nil {
 				return Dropped, nil, err
@@ -63,7 +67,10 @@ func RecordIn(tx Tx, a *alert.Alert, assign func(*Episode) error) (ChangeKind, *
 		}
 		fired := e.event(alert.EventFired)
 		fired.Reason = string(e.Reason)
-		return Opened, e, tx.AppendEvent(fired)
+		if err := tx.AppendEvent(fired); err != nil {
+			return Dropped, nil, err
+		}
+		return Opened, e, noticeChange(tx, stood, e)
 	}
 	if a.State == alert.Inactive {
 		last.JudgedAt, last.SeenAt = a.Time, tx.Now()
@@ -137,6 +144,7 @@ func (e *Episode) observe(a *alert.Alert) {
 	firing := a.State == alert.Firing
 	if a.Value != nil {
 		e.Value, e.ObservedAt = a.Value, a.ObservedAt
+		e.Trace = e.Trace.With(a.ObservedAt, *a.Value)
 		if e.Threshold == nil { // the first value is measured against the first threshold
 			e.Threshold = a.Threshold
 		}
@@ -211,9 +219,13 @@ func follow(tx Tx, e *Episode, a *alert.Alert) (ChangeKind, error) {
 		e.describe(a)
 		e.observe(a)
 	}
-	return kind, write(tx, e, events, func(g *Group) bool {
+	err := write(tx, e, events, func(g *Group) bool {
 		return (kind == Raised || kind == Lowered || kind == OwnerChanged) && owesUpdate(g)
 	})
+	if err != nil {
+		return kind, err
+	}
+	return kind, noticeChange(tx, before.Levels, e)
 }
 
 // write stores a changed episode with its events and makes its group due.

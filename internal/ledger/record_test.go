@@ -27,6 +27,7 @@ func TestRecordOpens(t *testing.T) {
 		Labels: s.alert.Labels, Annotations: s.alert.Annotations, Response: "Drain", SourceMetric: "m", SourceUnit: "1",
 		Reason: alert.ReasonThreshold, Value: ptr(0.97), Peak: ptr(0.97), Threshold: ptr(0.9), FiringLevel: ptr(0.96),
 		Levels:  ledger.Levels{alert.High: {Threshold: ptr(0.9), Firing: ptr(0.96)}},
+		Trace:   ledger.Trace{{At: s.alert.ObservedAt, Value: 0.97}},
 		Actions: s.alert.Actions, StartsAt: s.alert.Start, StartedAt: s.alert.Start, ObservedAt: s.alert.ObservedAt,
 		JudgedAt: s.alert.Time, SeenAt: s.now, OpenedAt: s.now, RaisedAt: s.now,
 	}, e)

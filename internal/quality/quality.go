@@ -49,6 +49,9 @@ type Rule struct {
 	Misses     []*ledger.Miss
 }
 
+// mostExplored bounds how many episodes of a rule's silent track are looked at: the newest.
+const mostExplored = 20_000
+
 // Look reads a rule's episodes and concludes anew.
 func (a *Assessor) Look(tx ledger.Tx, rule string) (*Rule, error) {
 	since := tx.Now().Add(-a.Window)
@@ -60,7 +63,14 @@ func (a *Assessor) Look(tx ledger.Tx, rule string) (*Rule, error) {
 	if r.Misses, err = tx.Misses(rule, since); err != nil {
 		return nil, err
 	}
-	r.Thresholds = calibrate.Assess(r.Samples, r.Misses, a.Limits)
+	e := calibrate.Evidence{Samples: r.Samples, Misses: r.Misses}
+	if e.Explored, err = tx.Explored(rule, since, mostExplored); err != nil {
+		return nil, err
+	}
+	if e.Changes, err = tx.Changes(rule, since); err != nil {
+		return nil, err
+	}
+	r.Thresholds = calibrate.Assess(e, a.Limits)
 	return r, nil
 }
 
@@ -133,7 +143,7 @@ func (a *Assessor) catchUp(tx ledger.Tx) error {
 			}
 			known.touched = true
 			switch e.Name {
-			case alert.EventVerdict, alert.EventAcknowledged:
+			case alert.EventVerdict, alert.EventAcknowledged, alert.EventThreshold:
 				known.judged = true
 			}
 		}

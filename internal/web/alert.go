@@ -65,8 +65,15 @@ type Alert struct {
 	// Actions are what it has asked of deployment systems.
 	Actions []Action `json:"actions,omitempty"`
 
-	// Events are given for one alert, not in lists.
-	Events []Event `json:"events,omitempty"`
+	// Values and Events are given for one alert, not in lists. Values are how the value went, a drawing's worth of it.
+	Values []Observed `json:"values,omitempty"`
+	Events []Event    `json:"events,omitempty"`
+}
+
+// Observed is a value at its time.
+type Observed struct {
+	At    time.Time `json:"at"`
+	Value float64   `json:"value"`
 }
 
 // State says where an episode stands.

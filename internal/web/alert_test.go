@@ -125,6 +125,8 @@ func TestSentences(t *testing.T) {
 		{ledger.Event{Name: alert.EventResolved, Reason: "person", By: "anna"}, "Resolved by anna"},
 		{ledger.Event{Name: alert.EventResolved, Reason: "of another version"}, "Ended"},
 		{ledger.Event{Name: alert.EventVerdict, Reason: "false_positive", By: "local/anna"}, "Judged false alarm by anna"},
+		{ledger.Event{Name: alert.EventThreshold, Severity: alert.High, From: "0.9", Reason: "0.93", By: "local/anna"}, "The threshold of high was moved from 0.9 to 0.93 by anna"},
+		{ledger.Event{Name: alert.EventThreshold, Severity: alert.Low, From: "1", Reason: "2", Receiver: "low"}, "The low bound of low was moved from 1 to 2"},
 		{ledger.Event{Name: alert.EventRollbackWanted}, "A rollback was asked for"},
 		{ledger.Event{Name: "alert.of_another_version"}, "of_another_version"},
 	} {

@@ -56,6 +56,9 @@ func (r *reader) story(id string) (Alert, error) {
 	if err != nil {
 		return a, err
 	}
+	for _, p := range e.Trace {
+		a.Values = append(a.Values, Observed{p.At.UTC(), p.Value})
+	}
 	a.Events = make([]Event, 0, len(events))
 	for _, event := range events {
 		a.Events = append(a.Events, eventOf(event))
@@ -144,7 +147,7 @@ func stateOf(e *ledger.Episode) State {
 
 func eventOf(e *ledger.Event) Event {
 	by := e.By
-	if e.Name == alert.EventVerdict {
+	if e.Name == alert.EventVerdict || e.Name == alert.EventThreshold {
 		by = calibrate.Name(by)
 	}
 	return Event{

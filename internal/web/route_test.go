@@ -79,6 +79,7 @@ func TestEveryRoute(t *testing.T) {
 		{"/rules/KVCacheNearlyFull", "none", true, nil, ""},
 		{"/api/v1/rules", "/api/v1/rules", false, map[string]int{"GET": 200, "HEAD": 200}, "GET, HEAD"},
 		{"/api/v1/rules/unknown", "/api/v1/rules/{name}", false, map[string]int{"GET": 404, "HEAD": 404}, "GET, HEAD"},
+		{"/api/v1/rules/unknown/changes", "/api/v1/rules/{name}/changes", false, map[string]int{"POST": 422}, "POST"},
 		{"/api/v1/missed", "/api/v1/missed", false, map[string]int{"POST": 422}, "POST"},
 		{"/silences", "/silences", true, map[string]int{"GET": 200, "HEAD": 200}, "GET, HEAD"},
 		{"/receivers", "/receivers", true, map[string]int{"GET": 200, "HEAD": 200}, "GET, HEAD"},

@@ -72,11 +72,13 @@ type Counts struct {
 	Uncertain    int `json:"uncertain"`
 }
 
-// Move is a change of the threshold, as episodes show it.
+// Move is a change of the threshold: somebody told of it, or episodes show it.
 type Move struct {
 	At   time.Time `json:"at"`
 	From float64   `json:"from"`
 	To   float64   `json:"to"`
+	By   string    `json:"by,omitempty"`
+	Note string    `json:"note,omitempty"`
 }
 
 // CurvePoint is a step of the what-if curve: from this threshold on, up to the next one's, the counts hold.
@@ -107,7 +109,7 @@ func thresholdOf(a *calibrate.Assessment, window time.Duration) Threshold {
 		t.Suggested, t.After = &suggested, &after
 	}
 	for _, m := range a.Moved {
-		t.Moved = append(t.Moved, Move{At: m.At.UTC(), From: m.From, To: m.To})
+		t.Moved = append(t.Moved, Move{At: m.At.UTC(), From: m.From, To: m.To, By: m.By, Note: m.Note})
 	}
 	return t
 }

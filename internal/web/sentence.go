@@ -66,6 +66,12 @@ func Sentence(e *ledger.Event) string {
 		return "Ended" + by(e.By)
 	case alert.EventVerdict:
 		return fmt.Sprintf("Judged %s%s", verdictName(ledger.Verdict(e.Reason)), by(calibrate.Name(e.By)))
+	case alert.EventThreshold:
+		what := "threshold"
+		if e.Receiver != "" {
+			what = e.Receiver + " bound"
+		}
+		return fmt.Sprintf("The %s of %s was moved from %s to %s%s", what, e.Severity, e.From, e.Reason, by(calibrate.Name(e.By)))
 	case alert.EventRollbackWanted:
 		return "A rollback" + ofTarget(e) + " was asked for" + because(e)
 	case alert.EventIntervention:

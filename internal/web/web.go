@@ -91,6 +91,7 @@ func (s *Site) routes() []route {
 		{pattern: receiversPath, page: true, methods: get(s.showReceivers)},
 		{pattern: "/api/v1/rules", methods: get(s.listRules)},
 		{pattern: "/api/v1/rules/{name}", methods: get(s.getRule)},
+		{pattern: "/api/v1/rules/{name}/changes", methods: map[string]handler{http.MethodPost: s.postChange}},
 		{pattern: "/api/v1/missed", methods: map[string]handler{http.MethodPost: s.postMissed}},
 		{pattern: "/api/v1/actions", methods: get(s.listActions)},
 		{pattern: "/api/v1/silences", methods: map[string]handler{http.MethodGet: s.listSilences, http.MethodPost: s.postSilence}},

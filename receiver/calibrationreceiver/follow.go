@@ -140,7 +140,9 @@ func (f *follower) read(ctx context.Context) (happenings []happening, now time.T
 		episodes := map[string]*ledger.Episode{}
 		for _, event := range events {
 			episode := episodes[event.EpisodeID]
-			if episode == nil {
+			if episode == nil && event.EpisodeID == "" { // about a rule
+				episode = &ledger.Episode{}
+			} else if episode == nil {
 				episode, err = tx.Episode(event.EpisodeID)
 				if errors.Is(err, ledger.ErrNotFound) {
 					episode = &ledger.Episode{}

@@ -1,6 +1,7 @@
 package calibrationreceiver
 
 import (
+	"strconv"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -46,9 +47,17 @@ func putEvent(attrs pcommon.Map, h happening) {
 	put(alert.AttrSeverity, h.Severity.String())
 	put(alert.AttrOwner, h.Owner)
 	put(alert.AttrSourceMetric, h.sourceMetric)
-	put(alert.AttrReceiver, h.Receiver)
 	put(alert.AttrFrom, h.From)
 	put(alert.AttrNote, h.Note)
+	if h.Name == alert.EventThreshold {
+		if to, err := strconv.ParseFloat(h.Reason, 64); err == nil {
+			attrs.PutDouble(alert.AttrThreshold, to)
+		}
+		put(alert.AttrThresholdBound, h.Receiver)
+		put(alert.AttrBy, calibrate.Name(h.By))
+		return
+	}
+	put(alert.AttrReceiver, h.Receiver)
 	if h.Step > 0 {
 		attrs.PutInt(alert.AttrStep, int64(h.Step))
 	}

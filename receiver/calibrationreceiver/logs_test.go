@@ -317,6 +317,29 @@ func TestCursorNames(t *testing.T) {
 	assert.Equal(t, "events/calibration/archive", cursorName(component.MustNewIDWithName("calibration", "archive")))
 }
 
+// A change of a threshold is about a rule, and about no episode.
+func TestThresholdEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := ledgertest.New(t)
+		e := newFollowing(t, l)
+		stop := e.running()
+		defer stop()
+		require.NoError(t, l.Update(context.Background(), time.Now(), func(tx ledger.Tx) error {
+			_, err := ledger.Retune(tx, &ledger.Change{RuleGroup: "g", Rule: "R", Tier: alert.High, Bound: "low", From: 0.9, To: 0.93, By: "local/anna", Note: "noise"})
+			return err
+		}))
+		synctest.Wait()
+		require.Equal(t, []string{" " + alert.EventThreshold}, e.took)
+		record := e.last.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0)
+		assert.Equal(t, "R: The low bound of high was moved from 0.9 to 0.93 by anna", record.Body().Str())
+		assert.Equal(t, plog.SeverityNumberInfo, record.SeverityNumber())
+		assert.Equal(t, map[string]any{
+			alert.AttrRule: "R", alert.AttrSeverity: "high", alert.AttrThreshold: 0.93, alert.AttrFrom: "0.9", alert.AttrThresholdBound: "low",
+			alert.AttrBy: "anna", alert.AttrNote: "noise",
+		}, record.Attributes().AsRaw())
+	})
+}
+
 // An event whose episode has been removed since is exported without what only the episode knows.
 func TestEventWithoutEpisode(t *testing.T) {
 	ld := logs([]happening{{Event: &ledger.Event{Name: alert.EventFired, EpisodeID: "gone", Rule: "R\xff", Owner: "o", Severity: alert.High}}}, time.Unix(1, 0))

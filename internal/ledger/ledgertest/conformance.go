@@ -39,6 +39,8 @@ func Run(t *testing.T, create func(t testing.TB) Database) {
 		"silences":                                 silences,
 		"samples of a rule":                        samples,
 		"what was missed":                          misses,
+		"silent tracks":                            explored,
+		"thresholds that moved":                    changes,
 		"actions":                                  actions,
 		"test pages":                               trials,
 		"groups by key, events once":               webhooks,
@@ -157,6 +159,7 @@ func full() *ledger.Episode {
 		Verdict: ledger.Duplicate, VerdictBy: "dora", VerdictAt: at(10), Note: "same as yesterday",
 		Held: "silenced", HeldUntil: at(11), Recent: []time.Time{at(-9), at(-8)}, FlapNoticedAt: at(-7),
 		Levels: ledger.Levels{alert.Critical: {Threshold: ptr(0.98), Firing: ptr(0.99), Bound: true}, alert.High: {Firing: ptr(-0.5)}},
+		Trace:  ledger.Trace{{At: at(-3), Value: 0.91}, {At: at(-2).Add(time.Millisecond), Value: -1e300}},
 	}
 }
 

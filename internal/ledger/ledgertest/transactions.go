@@ -30,6 +30,7 @@ func observations(t *testing.T, f *fixture) {
 	want := *e
 	want.Value, want.Peak, want.FiringLevel = ptr(0.93), ptr(0.99), ptr(0.97)
 	want.ObservedAt, want.JudgedAt, want.SeenAt = at(3), at(4), at(5)
+	want.Trace = append(want.Trace, ledger.TracePoint{At: at(1), Value: 0.99}, ledger.TracePoint{At: at(3), Value: 0.93})
 	assert.Equal(t, &want, f.episode("e"))
 
 	// Every way to read shows it.

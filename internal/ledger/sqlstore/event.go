@@ -4,8 +4,8 @@ import "github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
 
 const (
 	eventColumns = "at, name, episode_id, person, severity, owner, rule, reason, receiver, note, before, step"
-	insertEvent  = "INSERT INTO events (" + eventColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq"
-	selectEvent  = "SELECT seq, " + eventColumns + " FROM events "
+	insertEvent  = "INSERT INTO events (" + eventColumns + ") VALUES (?, ?, NULLIF(?, ''), ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq"
+	selectEvent  = "SELECT seq, at, name, COALESCE(episode_id, ''), person, severity, owner, rule, reason, receiver, note, before, step FROM events "
 )
 
 func (t *tx) AppendEvent(e *ledger.Event) error {

@@ -22,6 +22,7 @@ type observed struct {
 type observation struct {
 	ledger.Observation
 	lowest, highest float64 // +Inf, -Inf: no value yet
+	trace           ledger.Trace
 }
 
 // effect is what a committed PutEpisode means for the observations.
@@ -87,6 +88,7 @@ func (o *observed) take(observations map[string]ledger.Observation) {
 			given.Value, given.ObservedAt = known.Value, known.ObservedAt
 		} else if v := *given.Value; !math.IsNaN(v) {
 			known.lowest, known.highest = min(known.lowest, v), max(known.highest, v)
+			known.trace = known.trace.With(given.ObservedAt, v)
 		}
 		if given.FiringLevel == nil {
 			given.FiringLevel = known.FiringLevel
@@ -154,6 +156,7 @@ func (o *observed) show(e *ledger.Episode) {
 	}
 	value := *known.Value
 	e.Value, e.ObservedAt = &value, known.ObservedAt
+	e.Trace = e.Trace.Merge(known.trace)
 	if known.lowest <= known.highest {
 		e.ExtendPeak(known.lowest)
 		e.ExtendPeak(known.highest)

@@ -26,6 +26,9 @@ ORDER BY ordered_at LIMIT ?2`
 
 	oldSilences = `SELECT id FROM silences WHERE ends_at < ?1 ORDER BY ends_at LIMIT ?2`
 	oldMisses   = `SELECT id FROM misses WHERE at < ?1 ORDER BY at LIMIT ?2`
+	oldExplored = `SELECT id FROM explored WHERE opened_at < ?1 ORDER BY opened_at LIMIT ?2`
+	oldChanges  = `SELECT id FROM threshold_changes WHERE at < ?1 ORDER BY at LIMIT ?2`
+	oldEvents   = `SELECT CAST(seq AS TEXT) FROM events WHERE episode_id IS NULL AND at < ?1 LIMIT ?2`
 	oldTrials   = `SELECT id FROM trials WHERE requested_at < ?1 LIMIT ?2`
 	oldSeen     = `SELECT id FROM seen_events WHERE at < ?1 ORDER BY at LIMIT ?2`
 )
@@ -42,6 +45,9 @@ func (l *Ledger) Prune(ctx context.Context, now, before time.Time) (removed int,
 		{oldTopics, "DELETE FROM deliveries WHERE topic = ?", new(int)},
 		{oldSilences, "DELETE FROM silences WHERE id = ?", new(int)},
 		{oldMisses, "DELETE FROM misses WHERE id = ?", new(int)},
+		{oldExplored, "DELETE FROM explored WHERE id = ?", new(int)},
+		{oldChanges, "DELETE FROM threshold_changes WHERE id = ?", new(int)},
+		{oldEvents, "DELETE FROM events WHERE seq = CAST(CAST(? AS TEXT) AS BIGINT)", new(int)},
 		{oldTrials, "DELETE FROM trials WHERE id = ?", new(int)},
 		{oldSeen, "DELETE FROM seen_events WHERE id = ?", new(int)},
 	} {

@@ -50,6 +50,12 @@ func TestPrune(t *testing.T) {
 			tx.PutDelivery(&ledger.Delivery{Topic: "goes: group", Destination: "never accepted", Wanted: 1, OrderedAt: before}),
 			tx.PutDelivery(&ledger.Delivery{Topic: "goes: digest", Wanted: 1, Sent: 1, OrderedAt: before}),
 			tx.PutDelivery(&ledger.Delivery{Topic: "stays: a digest of today", Wanted: 1, Sent: 1, OrderedAt: after}),
+			tx.PutExplored(&ledger.Explored{ID: "goes: silent", Rule: "r", OpenedAt: before}),
+			tx.PutExplored(&ledger.Explored{ID: "stays: silent", Rule: "r", OpenedAt: after}),
+			tx.PutChange(&ledger.Change{ID: "goes: change", Rule: "r", At: before}),
+			tx.PutChange(&ledger.Change{ID: "stays: change", Rule: "r", At: after}),
+			tx.AppendEvent(&ledger.Event{At: before, Note: "goes: of a rule"}),
+			tx.AppendEvent(&ledger.Event{At: after, Note: "stays: of a rule"}),
 			tx.Count(key, 7), tx.Measure(key, 7), tx.PutSetting("s", "v"),
 		)
 	}))
@@ -75,7 +81,15 @@ func TestPrune(t *testing.T) {
 		for _, e := range events {
 			notes = append(notes, e.Note)
 		}
-		assert.ElementsMatch(t, stay, notes, "events go with their episodes")
+		assert.ElementsMatch(t, append(stay, "stays: of a rule"), notes, "events go with their episodes")
+		silent, err := tx.Explored("r", time.Time{}, 10)
+		require.NoError(t, err)
+		require.Len(t, silent, 1)
+		assert.Equal(t, "stays: silent", silent[0].ID)
+		moved, err := tx.Changes("r", time.Time{})
+		require.NoError(t, err)
+		require.Len(t, moved, 1)
+		assert.Equal(t, "stays: change", moved[0].ID)
 		for id, stays := range map[string]bool{"stays: open group": true, "stays: closed later": true, "goes: group": false, "goes: digest group": false} {
 			_, err := tx.Group(id)
 			assert.Equal(t, stays, err == nil, id)
@@ -94,7 +108,7 @@ func TestPrune(t *testing.T) {
 		return nil
 	}))
 	// A number of an event that has gone is not given out again: a cursor may stand behind it.
-	last := int64(many + 6)
+	last := int64(many + 8)
 	require.NoError(t, l.Update(context.Background(), now, func(tx ledger.Tx) error {
 		e := &ledger.Event{EpisodeID: "stays: open"}
 		err := tx.AppendEvent(e)

@@ -31,6 +31,7 @@ type TelemetryBuilder struct {
 	ExporterEscalationDeliveries        metric.Int64Counter
 	ExporterEscalationDeliveryDuration  metric.Float64Histogram
 	ExporterEscalationDeliveryQueueSize metric.Int64ObservableGauge
+	ExporterEscalationExploredDropped   metric.Int64Counter
 	ExporterEscalationJournalFailures   metric.Int64Counter
 	ExporterEscalationJournalRefused    metric.Int64Counter
 	ExporterEscalationJournalSize       metric.Int64ObservableGauge
@@ -161,6 +162,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_exporter_escalation_delivery_queue_size",
 		metric.WithDescription("Deliveries that are due and wait for their destination. [Alpha]"),
 		metric.WithUnit("{delivery}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterEscalationExploredDropped, err = builder.meter.Int64Counter(
+		"otelcol_exporter_escalation_explored_dropped",
+		metric.WithDescription("Judgements of silent tracks that are not in the ledger, because it did not take them in time; calibration knows less, no alert is lost. [Alpha]"),
+		metric.WithUnit("{transition}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExporterEscalationJournalFailures, err = builder.meter.Int64Counter(

@@ -38,6 +38,7 @@ func TestSetupTelemetry(t *testing.T) {
 	}))
 	tb.ExporterEscalationDeliveries.Add(context.Background(), 1)
 	tb.ExporterEscalationDeliveryDuration.Record(context.Background(), 1)
+	tb.ExporterEscalationExploredDropped.Add(context.Background(), 1)
 	tb.ExporterEscalationJournalFailures.Add(context.Background(), 1)
 	tb.ExporterEscalationJournalRefused.Add(context.Background(), 1)
 	tb.ExporterEscalationLag.Record(context.Background(), 1)
@@ -54,6 +55,9 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterEscalationDeliveryQueueSize(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualExporterEscalationExploredDropped(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterEscalationJournalFailures(t, testTel,
