@@ -42,7 +42,7 @@ run: $(COLLECTOR) ## the demo: model server, collector, pager; MODEL_SERVER=host
 	CGO_ENABLED=0 $(GO) run -trimpath ./examples/demo/run $(COLLECTOR)
 
 .PHONY: test
-test: $(COLLECTOR) $(FAILING) ## the whole test suite, end to end included; what is skipped is said at the end
+test: $(COLLECTOR) $(FAILING) $(ALERTCTL) ## the whole test suite, end to end included; what is skipped is said at the end
 	@GO='$(GO)' ./.ci/test $(UNIT)
 	@GO='$(GO)' ./.ci/test -tags failpoints ./internal/failpoint
 	@GO='$(GO)' ./.ci/test -count=1 ./e2e
@@ -52,7 +52,7 @@ faults: $(COLLECTOR) $(FAILING) ## the table of faults in docs/faults.md, at its
 	@FAULTS=full GO='$(GO)' ./.ci/test -count=1 -timeout 3h -run '^TestFault' ./e2e
 
 .PHONY: e2e
-e2e: $(COLLECTOR) $(FAILING) ## the end-to-end tests alone, with their figures
+e2e: $(COLLECTOR) $(FAILING) $(ALERTCTL) ## the end-to-end tests alone, with their figures
 	@GO='$(GO)' ./.ci/test -count=1 ./e2e
 
 .PHONY: race

@@ -3,11 +3,14 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,7 +23,10 @@ import (
 
 type calibrateOptions struct {
 	set        []string
+	from       string
+	rules      []string
 	group      string
+	note       string
 	write, yes bool
 	changes    []retune.Change
 }
@@ -28,12 +34,17 @@ type calibrateOptions struct {
 func newCalibrate() *cobra.Command {
 	var opts calibrateOptions
 	cmd := &cobra.Command{
-		Use:   "calibrate --set RULE=THRESHOLD... FILE...",
+		Use:   "calibrate {--from URL | --set RULE=THRESHOLD...} FILE...",
 		Short: "Move thresholds in rule files: comments and layout stay, the difference is shown first",
 		Long: `calibrate moves thresholds in rule files, and changes nothing else: comments, order and layout stay as they are. The
 'clear' of a threshold moves by as much. A threshold that stands in a PromQL expression is moved there.
 
-What is moved is said with --set:
+With --from the calibration receiver is asked what it suggests, and of each suggestion it is said in a sentence what it
+would have changed. What it suggests for rules that are in none of the files, or for a threshold that the files do not say
+any more, is left alone. A user name and password may stand in the URL; what else is to be sent as the Authorization
+header, such as "Bearer …", is taken from the environment variable ALERTCTL_AUTHORIZATION.
+
+With --set you say yourself what is moved:
 
   KVCacheNearlyFull=0.93            the rule's one threshold
   KVCacheNearlyFull/high=0.93       that of a tier
@@ -41,19 +52,24 @@ What is moved is said with --set:
 
 The difference is shown, and nothing is written without --write. With --write you are asked first, unless --yes says that
 you have seen it. Every file is read again as the processor reads it: a change that it would refuse is never written. A
-running processor follows within seconds.
+running processor follows within seconds. With --from the receiver is told of what was written, so that it is marked where
+the rule's quality is drawn.
 
 Exit codes: 0 done, or nothing to do; 1 it cannot be done, or you said no; 2 wrong usage.`,
-		Example: `  alertctl replay --rules rules.yaml --what-if 'KVCacheNearlyFull/high=0.93' metrics.json    # what it would change
-  alertctl calibrate --set 'KVCacheNearlyFull/high=0.93' 'rules/*.yaml'                      # shows the difference
-  alertctl calibrate --set 'KVCacheNearlyFull/high=0.93' --write 'rules/*.yaml'              # and asks`,
+		Example: `  alertctl calibrate --from http://localhost:9195 'rules/*.yaml'                              # shows what is suggested
+  alertctl calibrate --from http://localhost:9195 --write 'rules/*.yaml'                      # and asks
+  alertctl calibrate --from http://localhost:9195 --rule KVCacheNearlyFull --write --yes 'rules/*.yaml'
+  alertctl replay --rules rules.yaml --what-if 'KVCacheNearlyFull/high=0.93' metrics.json    # what it would change
+  alertctl calibrate --set 'KVCacheNearlyFull/high=0.93' --write 'rules/*.yaml'`,
 		Args: cobra.MinimumNArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
 		},
 		PreRunE: func(*cobra.Command, []string) error { return opts.complete() },
 		RunE: func(cmd *cobra.Command, args []string) error {
-			err := opts.run(args, cmd.InOrStdin(), cmd.OutOrStdout())
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
+			defer stop()
+			err := opts.run(ctx, args, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 			if err != nil {
 				cmd.PrintErrln("alertctl:", err)
 				return exit(exitErrors)
@@ -63,6 +79,9 @@ Exit codes: 0 done, or nothing to do; 1 it cannot be done, or you said no; 2 wro
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&opts.set, "set", nil, "move this threshold: RULE=NUMBER, RULE/TIER=NUMBER or RULE/TIER:low=NUMBER (may be given several times)")
+	flags.StringVar(&opts.from, "from", "", "ask this calibration receiver, such as http://localhost:9195, and tell it what was written")
+	flags.StringArrayVar(&opts.rules, "rule", nil, "with --from: take suggestions for this rule alone (may be given several times)")
+	flags.StringVar(&opts.note, "note", "", "with --from: why, for the record")
 	flags.StringVar(&opts.group, "group", "", "look in groups of this name only")
 	flags.BoolVar(&opts.write, "write", false, "write the files")
 	flags.BoolVarP(&opts.yes, "yes", "y", false, "do not ask")
@@ -70,8 +89,18 @@ Exit codes: 0 done, or nothing to do; 1 it cannot be done, or you said no; 2 wro
 }
 
 func (o *calibrateOptions) complete() error {
-	if len(o.set) == 0 {
-		return errors.New("say what to move with --set RULE=THRESHOLD")
+	switch {
+	case len(o.set) == 0 && o.from == "":
+		return errors.New("say whom to ask with --from URL, or what to move with --set RULE=THRESHOLD")
+	case o.from == "" && (len(o.rules) > 0 || o.note != ""):
+		return errors.New("--rule and --note go with --from")
+	case len(o.set) > 0 && len(o.rules) > 0:
+		return errors.New("--rule chooses among suggestions: it does not go with --set")
+	}
+	if o.from != "" {
+		if err := checkReceiver(o.from); err != nil {
+			return fmt.Errorf("--from: %w", err)
+		}
 	}
 	for _, text := range o.set {
 		c, err := parseChange(text)
@@ -117,11 +146,21 @@ type edited struct {
 	before, after []byte
 }
 
-func (o *calibrateOptions) run(globs []string, in io.Reader, out io.Writer) error {
-	files, err := o.edit(globs)
+func (o *calibrateOptions) run(ctx context.Context, globs []string, in io.Reader, out, errs io.Writer) error {
+	files, err := readRules(globs)
 	if err != nil {
 		return err
 	}
+	changes := o.changes
+	if len(o.set) == 0 {
+		if changes, err = o.suggested(ctx, files, out); err != nil {
+			return err
+		}
+	}
+	if changes, err = apply(files, changes); err != nil {
+		return err
+	}
+	files = slices.DeleteFunc(files, func(f *edited) bool { return bytes.Equal(f.before, f.after) })
 	if len(files) == 0 {
 		fmt.Fprintln(out, "nothing to change: the thresholds are what they should be")
 		return nil
@@ -141,11 +180,15 @@ func (o *calibrateOptions) run(globs []string, in io.Reader, out io.Writer) erro
 			return err
 		}
 	}
+	if o.from != "" {
+		if err := o.tell(ctx, changes); err != nil {
+			fmt.Fprintf(errs, "alertctl: the files are written, but the receiver could not be told of it, and will notice when an alert fires again: %v\n", err)
+		}
+	}
 	return nil
 }
 
-// edit makes all changes before anything is written. Each must be in exactly one of the files.
-func (o *calibrateOptions) edit(globs []string) ([]*edited, error) {
+func readRules(globs []string) ([]*edited, error) {
 	paths, err := rule.Files(globs)
 	if err != nil {
 		return nil, err
@@ -158,32 +201,35 @@ func (o *calibrateOptions) edit(globs []string) ([]*edited, error) {
 		}
 		files = append(files, &edited{path, content, content})
 	}
-	for _, c := range o.changes {
-		var done *edited
-		for _, f := range files {
-			after, err := retune.Apply(f.path, f.after, c, rule.Defaults{})
-			var elsewhere *retune.NotHere
-			switch {
-			case errors.As(err, &elsewhere):
-				continue
-			case err != nil:
+	return files, nil
+}
+
+// apply makes all changes before anything is written, and returns them with what they left open. Each must be in exactly one of the
+// files. A tier that may move only after another is tried again: each file on the way must be one that the processor takes.
+func apply(files []*edited, changes []retune.Change) (done []retune.Change, err error) {
+	for pending := changes; len(pending) > 0; {
+		var refused []retune.Change
+		var why error
+		for _, c := range pending {
+			f, settled, err := locate(files, c)
+			if err != nil {
 				return nil, err
-			case done != nil:
-				return nil, fmt.Errorf("%s is in %s and in %s: name one file", c, done.path, f.path)
 			}
-			f.after, done = after, f
+			after, err := retune.Apply(f.path, f.after, settled, rule.Defaults{})
+			if err != nil {
+				refused, why = append(refused, c), errors.Join(why, err)
+				continue
+			}
+			if f.after = after; settled.To != *settled.From {
+				done = append(done, settled)
+			}
 		}
-		if done == nil {
-			return nil, fmt.Errorf("none of the %d files has an alert %s", len(files), c)
+		if len(refused) == len(pending) {
+			return nil, why
 		}
+		pending = refused
 	}
-	changed := files[:0]
-	for _, f := range files {
-		if !bytes.Equal(f.before, f.after) {
-			changed = append(changed, f)
-		}
-	}
-	return changed, nil
+	return done, nil
 }
 
 // showDifference prints the lines that change. Numbers change within lines, so that both have as many.

@@ -93,7 +93,7 @@ func TestCalibrate(t *testing.T) {
 		{exitErrors, "the file would be refused", []string{"--set", "Full/high=0.99", glob}},
 		{exitErrors, "no file matches", []string{"--set", "Full/high=0.99", filepath.Join(dir, "*.yml")}},
 		{exitErrors, "name one file", []string{"--set", "Full/high=0.91", one, filepath.Join(dir, "twin.yaml")}},
-		{exitUsage, "say what to move with --set", []string{glob}},
+		{exitUsage, "say whom to ask with --from URL, or what to move with --set", []string{glob}},
 		{exitUsage, "expected RULE=NUMBER", []string{"--set", "Full", glob}},
 		{exitUsage, "a threshold must be a number", []string{"--set", "Full=much", glob}},
 		{exitUsage, "the bounds low and high", []string{"--set", "Drift/high:left=3", glob}},

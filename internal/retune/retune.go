@@ -47,6 +47,12 @@ func (c Change) String() string {
 	if c.Tier != alert.NoSeverity {
 		s += "/" + c.Tier.String()
 	}
+	switch c.Bound {
+	case Low:
+		s += ":low"
+	case High:
+		s += ":high"
+	}
 	return s
 }
 
@@ -97,6 +103,24 @@ func Apply(path string, content []byte, c Change, d rule.Defaults) ([]byte, erro
 		return nil, refused
 	}
 	return nil, fmt.Errorf("%s:%d: %s: the threshold is not written as one number of its own: move it by hand", path, at.of.Position.Line, c)
+}
+
+// Settle returns a change with all that it leaves open as the file has it: group, tier, and what the threshold is now.
+func Settle(path string, content []byte, c Change, d rule.Defaults) (Change, error) {
+	groups, err := rule.LoadFile(path, content, d)
+	if err != nil {
+		return c, err
+	}
+	at, err := find(path, groups, c)
+	if err != nil {
+		return c, err
+	}
+	now, err := bound(at.threshold(), c.Bound)
+	if err != nil {
+		return c, err
+	}
+	c.Group, c.Tier, c.From = at.of.Group, at.of.Tiers[at.tier].Severity, &now
+	return c, nil
 }
 
 // errMore says that something else changed than the threshold.
@@ -150,7 +174,7 @@ func find(path string, groups []*rule.Group, c Change) (place, error) {
 		}
 		return place{}, fmt.Errorf("%s: %s may be several thresholds (%s): say group, tier and what it is now", path, c, strings.Join(lines, "; "))
 	case slices.Contains(known, c.Rule) && c.From != nil:
-		return place{}, fmt.Errorf("%s: %s has no threshold that is %s now: the file has changed, or it is another tier's", path, c, Number(*c.From))
+		return place{}, &Moved{Path: path, Change: c}
 	case slices.Contains(known, c.Rule):
 		return place{}, fmt.Errorf("%s: %s: the rule has no such tier", path, c)
 	}
@@ -161,6 +185,16 @@ func find(path string, groups []*rule.Group, c Change) (place, error) {
 type NotHere struct {
 	Path   string
 	Change Change
+}
+
+// Moved says that a file holds the rule, and that its threshold is not the one that was to be moved.
+type Moved struct {
+	Path   string
+	Change Change
+}
+
+func (m *Moved) Error() string {
+	return fmt.Sprintf("%s: %s has no threshold that is %s now: the file has changed, or it is another tier's", m.Path, m.Change, Number(*m.Change.From))
 }
 
 func (n *NotHere) Error() string { return fmt.Sprintf("%s: there is no alert %s", n.Path, n.Change) }
