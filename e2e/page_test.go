@@ -12,30 +12,11 @@ import (
 
 // A person opens the page in a browser, acknowledges the alert and says what it was worth.
 func TestThePageInABrowser(t *testing.T) {
-	var browser string
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			browser = path
-			break
-		}
-	}
-	if browser == "" {
-		lacking(t, "there is no Chromium: install it to have the page tested")
-	}
 	s, people, _ := prepare(t, kvRule)
 	launch(t, s.dir, s.health, s.whole())
 	s.sendHTTP(t, gauge("kv", "llama", 0.99))
 	eventually(t, "the page", func() bool { return people.told("KVCacheNearlyFull", "firing") == 1 })
-
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(browser), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-quic", true))
-	allocator, stop := chromedp.NewExecAllocator(t.Context(), options...)
-	defer stop()
-	tab, closeTab := chromedp.NewContext(allocator)
-	defer closeTab()
-	tab, cancel := context.WithTimeout(tab, patience)
-	defer cancel()
+	tab := s.browse(t)
 
 	var text string
 	require.NoError(t, chromedp.Run(tab,
@@ -60,4 +41,29 @@ func TestThePageInABrowser(t *testing.T) {
 		open := s.alerts(t, "?open=true")
 		return len(open) == 1 && open[0].Verdict == "false_positive"
 	})
+}
+
+// browse opens a browser, which ends with the test.
+func (s *settings) browse(t testing.TB) context.Context {
+	t.Helper()
+	var browser string
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			browser = path
+			break
+		}
+	}
+	if browser == "" {
+		lacking(t, "there is no Chromium: install it to have the page tested")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(browser), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-quic", true))
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(stop)
+	tab, closeTab := chromedp.NewContext(allocator)
+	t.Cleanup(closeTab)
+	tab, cancel := context.WithTimeout(tab, 2*patience)
+	t.Cleanup(cancel)
+	return tab
 }

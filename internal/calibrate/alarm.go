@@ -38,7 +38,9 @@ func (s Side) out(v float64) float64 { return float64(s) * v }
 // Alarm is an episode as far as one threshold is concerned: that of one tier of one rule, on one side.
 type Alarm struct {
 	ID string
-	At time.Time // when it opened
+	// Series is the alert that it is an episode of.
+	Series string
+	At     time.Time // when it opened
 	// Threshold was in force then, Level is the firing level: the most extreme threshold at which the tier would still
 	// have fired. Bound says that the level is only known to be at least as extreme.
 	Threshold, Level float64
@@ -83,11 +85,11 @@ func (a *Alarm) usable() bool {
 	return !math.IsNaN(a.Level) && !math.IsInf(a.Level, 0) && !math.IsNaN(a.Threshold) && !math.IsInf(a.Threshold, 0)
 }
 
-// Link finds the incidents: episodes that must be kept and begin within a time of the first of them are one. So a
-// threshold may rise past the harmless begin of an incident, and pages at most so much later. Alarms must be in order of
-// time; those that have an incident keep it.
+// Link finds the incidents: episodes of one alert that must be kept and begin within a time of the first of them are one.
+// So a threshold may rise past the harmless begin of an incident, and pages at most so much later. What happens to another
+// series at the same time may be something else. Alarms must be in order of time; those that have an incident keep it.
 func Link(alarms []Alarm, within time.Duration) {
-	var first *Alarm
+	firsts := map[string]*Alarm{}
 	for i := range alarms {
 		a := &alarms[i]
 		if !a.kept() {
@@ -95,12 +97,14 @@ func Link(alarms []Alarm, within time.Duration) {
 		}
 		if a.Incident != "" {
 			if a.Incident == a.ID {
-				first = a
+				firsts[a.Series] = a
 			}
 			continue
 		}
+		first := firsts[a.Series]
 		if first == nil || a.At.Sub(first.At) > within {
 			first = a
+			firsts[a.Series] = a
 		}
 		a.Incident = first.ID
 	}

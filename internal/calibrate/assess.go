@@ -33,7 +33,7 @@ type Assessment struct {
 	Moved []Move
 	Suggestion
 
-	scale float64 // what Limits.MaxStep is a part of; NaN: the threshold
+	other *Assessment // of a band's other side
 }
 
 // Bound names a band's threshold: low or high; "" where there is but one.
@@ -114,11 +114,8 @@ func Assess(e Evidence, limits Limits) []*Assessment {
 			if a == nil {
 				continue
 			}
-			a.scale = math.NaN()
-			if other := sides[-side]; other != nil {
-				a.Band = true
-				a.scale = other.current() - a.current()
-			}
+			a.other = sides[-side]
+			a.Band = a.other != nil
 			all = append(all, a)
 		}
 	}
@@ -126,6 +123,8 @@ func Assess(e Evidence, limits Limits) []*Assessment {
 		a.explored(e.Explored)
 		a.miss(e.Misses, a.Tier == all[len(all)-1].Tier)
 		a.moves(e.Changes)
+	}
+	for _, a := range all {
 		a.conclude(limits)
 	}
 	return all
@@ -133,7 +132,7 @@ func Assess(e Evidence, limits Limits) []*Assessment {
 
 func (a *Assessment) add(s *ledger.Sample, level ledger.Level) {
 	a.Alarms = append(a.Alarms, Alarm{
-		ID: s.ID, At: s.OpenedAt, Threshold: *level.Threshold, Level: *level.Firing, Bound: level.Bound,
+		ID: s.ID, Series: s.AlertID, At: s.OpenedAt, Threshold: *level.Threshold, Level: *level.Firing, Bound: level.Bound,
 		Verdict: s.Verdict, Person: Person(s.VerdictBy), Acknowledged: !s.AcknowledgedAt.IsZero(),
 	})
 	a.Group, a.Owner, a.SourceMetric, a.Unit = s.RuleGroup, s.Owner, s.SourceMetric, s.SourceUnit
@@ -169,14 +168,18 @@ func inForce(alarms []Alarm, t time.Time) float64 {
 	return alarms[max(at-1, 0)].Threshold
 }
 
-// current is the threshold in force: that of the newest episode.
+// current is the threshold in force: that of the newest episode, or what it has been moved to since.
 func (a *Assessment) current() float64 {
-	for i := len(a.Alarms) - 1; i >= 0; i-- {
+	threshold, at := math.NaN(), time.Time{}
+	for i := len(a.Alarms) - 1; i >= 0 && at.IsZero(); i-- {
 		if !a.Alarms[i].Silent {
-			return a.Alarms[i].Threshold
+			threshold, at = a.Alarms[i].Threshold, a.Alarms[i].At
 		}
 	}
-	return math.NaN()
+	if n := len(a.Moved); n > 0 && a.Moved[n-1].At.After(at) {
+		return a.Moved[n-1].To
+	}
+	return threshold
 }
 
 // explored adds the episodes of the silent track that did not reach the threshold that was in force. Those that did are among
@@ -199,7 +202,7 @@ func (a *Assessment) explored(all []*ledger.Explored) {
 			continue
 		}
 		a.Alarms = append(a.Alarms, Alarm{
-			ID: x.ID, At: x.OpenedAt, End: x.EndedAt, Labels: x.Labels, Threshold: own, Level: *level.Firing, Bound: level.Bound, Silent: true,
+			ID: x.ID, Series: x.AlertID, At: x.OpenedAt, End: x.EndedAt, Labels: x.Labels, Threshold: own, Level: *level.Firing, Bound: level.Bound, Silent: true,
 		})
 	}
 	slices.SortStableFunc(a.Alarms, func(x, y Alarm) int { return cmp.Or(x.At.Compare(y.At), cmp.Compare(x.ID, y.ID)) })
@@ -279,9 +282,10 @@ func (a *Assessment) conclude(limits Limits) {
 		}
 	}
 	a.Caught = len(seen)
-	current, scale := a.current(), a.scale
-	if math.IsNaN(scale) {
-		scale = current
+	current := a.current()
+	scale := current
+	if a.other != nil {
+		scale = a.other.current() - current
 	}
 	a.Suggestion = Suggest(a.Side, current, scale, a.Alarms, limits)
 }

@@ -159,6 +159,23 @@ func TestAssessMissOfTheLaxestTier(t *testing.T) {
 	}
 }
 
+// Two series in trouble within an hour are two incidents: the lesser of them must not be lost.
+func TestIncidentsAreOfOneAlert(t *testing.T) {
+	var e Evidence
+	for i := range 20 {
+		e.Samples = append(e.Samples, told(24*i, ledger.FalsePositive, high(0.9, 0.92)))
+	}
+	one, other := told(500, ledger.TruePositive, high(0.9, 0.93)), told(500, ledger.TruePositive, high(0.9, 0.99))
+	one.ID, one.AlertID, other.AlertID = "one", "one", "other"
+	e.Samples = append(e.Samples, one, other)
+	a := Assess(e, DefaultLimits())[0]
+	require.Equal(t, Stands, a.Reason)
+	assert.Less(t, a.Threshold, 0.93)
+	assert.Equal(t, 2, a.After.Incidents)
+	other.AlertID = "one"
+	assert.Greater(t, Assess(e, DefaultLimits())[0].Threshold, 0.93, "of one alert the worst is enough")
+}
+
 // A change that somebody told of stands at its time; what only the episodes show, at the first of them.
 func TestMoves(t *testing.T) {
 	at := func(hour int) time.Time { return epoch.Add(time.Duration(hour) * time.Hour) }
@@ -170,4 +187,11 @@ func TestMoves(t *testing.T) {
 		},
 	}, DefaultLimits())[0]
 	assert.Equal(t, []Move{{At: at(10), From: 0.9, To: 0.93, By: "anna", Note: "noise"}, {At: at(30), From: 0.93, To: 0.94}}, a.Moved)
+	assert.Equal(t, 0.94, a.Current)
+	a = Assess(Evidence{
+		Samples: []*ledger.Sample{told(1, "", high(0.9, 0.95)), told(2, "", high(0.9, 0.91))},
+		Changes: []*ledger.Change{{Rule: "Full", Tier: alert.High, From: 0.9, To: 0.93, At: at(10)}},
+	}, DefaultLimits())[0]
+	assert.Equal(t, 0.93, a.Current, "nothing has fired since")
+	assert.Equal(t, 1, a.Before.Episodes, "of those that did, one would have")
 }

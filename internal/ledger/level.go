@@ -69,13 +69,13 @@ func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // Sample is what calibration asks of an episode.
 type Sample struct {
-	ID, RuleGroup, Rule, Owner, SourceMetric, SourceUnit string
-	Highest                                              alert.Severity
-	OpenedAt, EndedAt, NotifiedAt, AcknowledgedAt        time.Time
-	Outcome                                              Outcome
-	Verdict                                              Verdict
-	VerdictBy                                            string
-	Levels                                               Levels
+	ID, AlertID, RuleGroup, Rule, Owner, SourceMetric, SourceUnit string
+	Highest                                                       alert.Severity
+	OpenedAt, EndedAt, NotifiedAt, AcknowledgedAt                 time.Time
+	Outcome                                                       Outcome
+	Verdict                                                       Verdict
+	VerdictBy                                                     string
+	Levels                                                        Levels
 }
 
 // Told reports whether anybody had to do with the episode: it was paged or went into a digest, or somebody answered it.

@@ -20,7 +20,7 @@ func samples(t *testing.T, f *fixture) {
 			Verdict: ledger.TruePositive, VerdictBy: "anna", Levels: ledger.Levels{alert.Critical: {Threshold: ptr(1.0), Firing: ptr(float64(i))}},
 		}
 		want[e.ID] = &ledger.Sample{
-			ID: e.ID, Rule: rule, RuleGroup: "g", Owner: "o", SourceMetric: "m", SourceUnit: "s", Highest: e.Highest, OpenedAt: e.OpenedAt, EndedAt: e.EndedAt,
+			ID: e.ID, AlertID: e.AlertID, Rule: rule, RuleGroup: "g", Owner: "o", SourceMetric: "m", SourceUnit: "s", Highest: e.Highest, OpenedAt: e.OpenedAt, EndedAt: e.EndedAt,
 			NotifiedAt: e.NotifiedAt, AcknowledgedAt: e.AcknowledgedAt, Outcome: e.Outcome, Verdict: e.Verdict, VerdictBy: e.VerdictBy, Levels: e.Levels,
 		}
 		f.update(func(tx ledger.Tx) error { return tx.PutEpisode(e) })
@@ -126,28 +126,31 @@ func changes(t *testing.T, f *fixture) {
 		})
 		return got
 	}
-	f.now = at(1)
 	told := tell(ledger.Change{RuleGroup: "g", Rule: "a", Tier: alert.High, From: 0.9, To: 0.93, By: "anna", Note: "noise"})
-	assert.Equal(t, &ledger.Change{ID: told.ID, RuleGroup: "g", Rule: "a", Tier: alert.High, From: 0.9, To: 0.93, At: at(1), By: "anna", Note: "noise"}, told)
-	f.now = at(2)
+	assert.Equal(t, &ledger.Change{ID: told.ID, RuleGroup: "g", Rule: "a", Tier: alert.High, From: 0.9, To: 0.93, At: told.At, By: "anna", Note: "noise"}, told)
+	assert.False(t, told.At.IsZero())
 	assert.Equal(t, told, tell(ledger.Change{Rule: "a", Tier: alert.High, From: 0.9, To: 0.93, By: "bob"}), "the same again")
 	band := tell(ledger.Change{Rule: "a", Tier: alert.High, Bound: "low", From: 0.1, To: 0.93})
 	back := tell(ledger.Change{Rule: "a", Tier: alert.High, From: 0.93, To: 0.9})
 	other := tell(ledger.Change{Rule: "b", Tier: alert.High, From: 1, To: 2})
+	early := &ledger.Change{ID: "early", Rule: "a", Tier: alert.High, From: 0.8, To: 0.9, At: at(-100)}
+	f.update(func(tx ledger.Tx) error { return tx.PutChange(early) })
 	f.view(func(tx ledger.Tx) {
-		all, err := tx.Changes("a", at(0))
+		all, err := tx.Changes("a", at(-100))
 		require.NoError(t, err)
-		assert.Equal(t, []*ledger.Change{told, band, back}, all)
-		all, err = tx.Changes("", at(2))
+		require.Len(t, all, 4)
+		assert.Equal(t, early, all[0])
+		assert.ElementsMatch(t, []*ledger.Change{told, band, back}, all[1:])
+		all, err = tx.Changes("", at(-99))
 		require.NoError(t, err)
-		assert.Equal(t, []*ledger.Change{band, back, other}, all)
+		assert.ElementsMatch(t, []*ledger.Change{told, band, back, other}, all)
 		_, err = tx.LastChange("a", alert.Critical, "")
 		require.ErrorIs(t, err, ledger.ErrNotFound)
 		events, err := tx.EventsAfter(0, 10)
 		require.NoError(t, err)
 		require.Len(t, events, 4)
 		assert.Equal(t, &ledger.Event{
-			Seq: events[0].Seq, At: at(1), Name: alert.EventThreshold, By: "anna", Severity: alert.High, Rule: "a", From: "0.9", Reason: "0.93", Note: "noise",
+			Seq: events[0].Seq, At: told.At, Name: alert.EventThreshold, By: "anna", Severity: alert.High, Rule: "a", From: "0.9", Reason: "0.93", Note: "noise",
 		}, events[0])
 		assert.Equal(t, "low", events[1].Receiver)
 	})

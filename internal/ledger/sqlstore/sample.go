@@ -6,12 +6,12 @@ import (
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
 )
 
-const selectSample = "SELECT id, rule_group, rule, owner, source_metric, source_unit, highest, opened_at, ended_at, notified_at, " +
+const selectSample = "SELECT id, alert_id, rule_group, rule, owner, source_metric, source_unit, highest, opened_at, ended_at, notified_at, " +
 	"acknowledged_at, outcome, verdict, verdict_by, levels FROM episodes "
 
 func scanSample(r row) (*ledger.Sample, error) {
 	s := &ledger.Sample{}
-	err := r.Scan(&s.ID, &s.RuleGroup, &s.Rule, &s.Owner, &s.SourceMetric, &s.SourceUnit, &s.Highest,
+	err := r.Scan(&s.ID, &s.AlertID, &s.RuleGroup, &s.Rule, &s.Owner, &s.SourceMetric, &s.SourceUnit, &s.Highest,
 		timeAt{&s.OpenedAt}, timeAt{&s.EndedAt}, timeAt{&s.NotifiedAt}, timeAt{&s.AcknowledgedAt},
 		&s.Outcome, &s.Verdict, &s.VerdictBy, documentAt[ledger.Levels]{&s.Levels})
 	return s, err
