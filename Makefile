@@ -55,6 +55,10 @@ faults: $(COLLECTOR) $(FAILING) ## the table of faults in docs/faults.md, at its
 e2e: $(COLLECTOR) $(FAILING) $(ALERTCTL) ## the end-to-end tests alone, with their figures
 	@GO='$(GO)' ./.ci/test -count=1 ./e2e
 
+.PHONY: many
+many: $(COLLECTOR) ## the page, the API and the metrics over a million episodes, on both databases: about ten minutes
+	@EPISODES=1000000 GO='$(GO)' ./.ci/test -count=1 -timeout 1h -run '^TestManyEpisodes$$' ./e2e
+
 .PHONY: race
 race: ## the unit tests under the race detector
 	HISTORIES=10000 $(GO) test -race $(UNIT)

@@ -44,10 +44,12 @@ func (m *collector) run(ctx context.Context) {
 
 // collect emits once. What cannot be read or handed on is left out: the next collection carries the same sums.
 func (m *collector) collect(ctx context.Context) {
-	s, err := m.read(ctx, time.Now())
+	began := time.Now()
+	s, err := m.read(ctx, began)
 	if ctx.Err() != nil {
 		return
 	}
+	m.obs.took(time.Since(began))
 	m.health.set("Reading the alert ledger", err)
 	if err != nil {
 		m.obs.collected(ledgerFailed)

@@ -2,6 +2,7 @@ package calibrationreceiver
 
 import (
 	"context"
+	"time"
 
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receiverhelper"
@@ -68,6 +69,11 @@ func boolean(b bool) int {
 		return 1
 	}
 	return 0
+}
+
+// took records how long a collection took to read and to conclude.
+func (o *obsreport) took(d time.Duration) {
+	o.builder.ReceiverCalibrationCollectionDuration.Record(context.Background(), d.Seconds())
 }
 
 func (o *obsreport) collected(how outcome) {

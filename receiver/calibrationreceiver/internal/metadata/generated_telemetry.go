@@ -23,15 +23,16 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                           metric.Meter
-	mu                              sync.Mutex
-	registrations                   []metric.Registration
-	ReceiverCalibrationCollections  metric.Int64Counter
-	ReceiverCalibrationEventBatches metric.Int64Counter
-	ReceiverCalibrationEvents       metric.Int64Counter
-	ReceiverCalibrationFeedback     metric.Int64Counter
-	ReceiverCalibrationRequests     metric.Int64Counter
-	ReceiverCalibrationWebhooks     metric.Int64Counter
+	meter                                 metric.Meter
+	mu                                    sync.Mutex
+	registrations                         []metric.Registration
+	ReceiverCalibrationCollectionDuration metric.Float64Histogram
+	ReceiverCalibrationCollections        metric.Int64Counter
+	ReceiverCalibrationEventBatches       metric.Int64Counter
+	ReceiverCalibrationEvents             metric.Int64Counter
+	ReceiverCalibrationFeedback           metric.Int64Counter
+	ReceiverCalibrationRequests           metric.Int64Counter
+	ReceiverCalibrationWebhooks           metric.Int64Counter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -63,6 +64,13 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.ReceiverCalibrationCollectionDuration, err = builder.meter.Float64Histogram(
+		"otelcol_receiver_calibration_collection_duration",
+		metric.WithDescription("How long it took to read the ledger and to conclude, for one collection of calibration metrics. [Alpha]"),
+		metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries([]float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30}...),
+	)
+	errs = errors.Join(errs, err)
 	builder.ReceiverCalibrationCollections, err = builder.meter.Int64Counter(
 		"otelcol_receiver_calibration_collections",
 		metric.WithDescription("Collections of calibration metrics. [Alpha]"),

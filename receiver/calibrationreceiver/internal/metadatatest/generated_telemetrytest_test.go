@@ -19,12 +19,16 @@ func TestSetupTelemetry(t *testing.T) {
 	tb, err := metadata.NewTelemetryBuilder(testTel.NewTelemetrySettings())
 	require.NoError(t, err)
 	defer tb.Shutdown()
+	tb.ReceiverCalibrationCollectionDuration.Record(context.Background(), 1)
 	tb.ReceiverCalibrationCollections.Add(context.Background(), 1)
 	tb.ReceiverCalibrationEventBatches.Add(context.Background(), 1)
 	tb.ReceiverCalibrationEvents.Add(context.Background(), 1)
 	tb.ReceiverCalibrationFeedback.Add(context.Background(), 1)
 	tb.ReceiverCalibrationRequests.Add(context.Background(), 1)
 	tb.ReceiverCalibrationWebhooks.Add(context.Background(), 1)
+	AssertEqualReceiverCalibrationCollectionDuration(t, testTel,
+		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverCalibrationCollections(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
