@@ -61,12 +61,29 @@ type Alarm struct {
 	Labels map[string]string
 }
 
-// fires reports whether the episode would have been one at another threshold. At its own it was.
-func (a *Alarm) fires(s Side, threshold float64) bool {
-	if s.beyond(a.Level, threshold) {
-		return true
+// reach says in outward numbers at which thresholds an episode fires: at all that its level lies beyond, and at its own.
+type reach struct {
+	level, own float64
+	// bound says that it may reach farther.
+	bound bool
+}
+
+func (r reach) fires(out float64) bool { return out < r.level || out <= r.own }
+
+// end is the threshold from which on it fires no more.
+func (r reach) end() float64 { return max(r.level, r.own) }
+
+// reach tells how far the episode reaches. ok is false where there is no number to tell it by. A level that is none (or
+// infinite on the harmless side) leaves the threshold at which it fired as all that is known.
+func (a *Alarm) reach(s Side) (r reach, ok bool) {
+	r = reach{level: s.out(a.Level), own: s.out(a.Threshold), bound: a.Bound}
+	if a.Silent || math.IsNaN(r.own) || math.IsInf(r.own, 0) {
+		r.own = math.Inf(-1)
 	}
-	return !a.Silent && !s.beyond(threshold, a.Threshold)
+	if math.IsNaN(r.level) || math.IsInf(r.level, -1) {
+		r.level, r.bound = math.Inf(-1), true
+	}
+	return r, r.end() > math.Inf(-1)
 }
 
 // kept reports whether no suggestion may lose the episode: it was real, or somebody took it on and nobody has said that
@@ -78,11 +95,6 @@ func (a *Alarm) kept() bool {
 // labelled reports whether the verdict says something about the threshold. Expected and duplicate ones do not.
 func (a *Alarm) labelled() bool {
 	return a.Verdict == ledger.TruePositive || a.Verdict == ledger.FalsePositive
-}
-
-// usable reports whether numbers can be compared.
-func (a *Alarm) usable() bool {
-	return !math.IsNaN(a.Level) && !math.IsInf(a.Level, 0) && !math.IsNaN(a.Threshold) && !math.IsInf(a.Threshold, 0)
 }
 
 // Link finds the incidents: episodes of one alert that must be kept and begin within a time of the first of them are one.
@@ -110,26 +122,42 @@ func Link(alarms []Alarm, within time.Duration) {
 	}
 }
 
+// incidents tells of each incident how far the episodes reach that must be kept, in no order: one of them has to fire so that
+// the incident is kept.
+func incidents(side Side, alarms []Alarm) []reach {
+	var all []reach
+	byName := map[string]int{}
+	last, lastName := 0, "" // most often it is the one before
+	for i := range alarms {
+		a := &alarms[i]
+		if !a.kept() {
+			continue
+		}
+		r, ok := a.reach(side)
+		if !ok {
+			continue
+		}
+		name := a.incident()
+		at, known := last, name == lastName
+		if !known {
+			at, known = byName[name]
+		}
+		if !known || name == "" {
+			at = len(all)
+			all = append(all, r)
+			byName[name] = at
+		} else {
+			all[at].level, all[at].own = max(all[at].level, r.level), max(all[at].own, r.own)
+		}
+		last, lastName = at, name
+	}
+	return all
+}
+
 // incident is the name of the incident; an alarm without one is its own.
 func (a *Alarm) incident() string {
 	if a.Incident == "" {
 		return a.ID
 	}
 	return a.Incident
-}
-
-// incidents are the most extreme episodes of each incident, by its name: what has to fire so that the incident is kept.
-func incidents(side Side, alarms []Alarm) map[string]*Alarm {
-	most := map[string]*Alarm{}
-	for i := range alarms {
-		a := &alarms[i]
-		if !a.usable() || !a.kept() {
-			continue
-		}
-		name := a.incident()
-		if before := most[name]; before == nil || side.beyond(a.Level, before.Level) {
-			most[name] = a
-		}
-	}
-	return most
 }

@@ -1,8 +1,9 @@
 package calibrate
 
 import (
-	"cmp"
+	"math"
 	"slices"
+	"sort"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
 )
@@ -48,19 +49,25 @@ func (c Counts) Recall(all Counts) (Proportion, bool) {
 // WhatIf counts what a threshold would have made of the alarms. Of a laxer threshold than the one in force only what the
 // silent track recorded is known.
 func WhatIf(side Side, alarms []Alarm, threshold float64) Counts {
+	return whatIf(side, alarms, incidents(side, alarms), threshold)
+}
+
+func whatIf(side Side, alarms []Alarm, incidents []reach, threshold float64) Counts {
 	var c Counts
+	out := side.out(threshold)
 	for i := range alarms {
 		a := &alarms[i]
+		r, ok := a.reach(side)
 		switch {
-		case !a.usable():
-		case a.fires(side, threshold):
+		case !ok:
+		case r.fires(out):
 			c.add(a)
-		case a.Bound:
+		case r.bound:
 			c.Uncertain++
 		}
 	}
-	for _, a := range incidents(side, alarms) {
-		if a.fires(side, threshold) {
+	for _, r := range incidents {
+		if r.fires(out) {
 			c.Incidents++
 		}
 	}
@@ -78,14 +85,17 @@ type Point struct {
 func Curve(side Side, alarms []Alarm) []Point {
 	turns := make([]float64, 0, 2*len(alarms))
 	for i := range alarms {
-		if a := &alarms[i]; a.usable() {
-			turns = append(turns, a.Level)
-			if !a.Silent {
-				turns = append(turns, a.Threshold)
+		r, ok := alarms[i].reach(side)
+		if !ok {
+			continue
+		}
+		for _, out := range [...]float64{r.level, r.own} {
+			if !math.IsInf(out, 0) {
+				turns = append(turns, out)
 			}
 		}
 	}
-	slices.SortFunc(turns, func(a, b float64) int { return cmp.Compare(side.out(a), side.out(b)) })
+	slices.Sort(turns)
 	turns = slices.Compact(turns)
 	for len(turns) > maxPoints { // every second of the inner ones goes
 		n, last := 0, turns[len(turns)-1]
@@ -97,35 +107,29 @@ func Curve(side Side, alarms []Alarm) []Point {
 		turns = turns[:n+1]
 	}
 	points := make([]Point, len(turns))
-	for i, v := range turns {
-		points[i].Threshold = v
+	for i, out := range turns {
+		points[i].Threshold = side.out(out)
 	}
 	// An alarm fires at so many of the first points, and not at those behind.
-	first := func(a *Alarm) int {
-		n, _ := slices.BinarySearchFunc(turns, a, func(v float64, a *Alarm) int {
-			if a.fires(side, v) {
-				return -1
-			}
-			return 1
-		})
-		return n
+	first := func(r reach) int {
+		return sort.Search(len(turns), func(i int) bool { return !r.fires(turns[i]) })
 	}
-	for _, a := range incidents(side, alarms) {
-		if fires := first(a); fires > 0 {
-			points[fires-1].Incidents++
+	for _, r := range incidents(side, alarms) {
+		if n := first(r); n > 0 {
+			points[n-1].Incidents++
 		}
 	}
 	for i := range alarms {
-		a := &alarms[i]
-		if !a.usable() {
+		r, ok := alarms[i].reach(side)
+		if !ok {
 			continue
 		}
-		fires := first(a)
-		if fires > 0 {
-			points[fires-1].add(a)
+		n := first(r)
+		if n > 0 {
+			points[n-1].add(&alarms[i])
 		}
-		if a.Bound && fires < len(points) {
-			points[fires].Uncertain++
+		if r.bound && n < len(points) {
+			points[n].Uncertain++
 		}
 	}
 	for i := len(points) - 2; i >= 0; i-- {
