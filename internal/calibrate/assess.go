@@ -1,7 +1,6 @@
 package calibrate
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -79,6 +78,15 @@ func Assess(e Evidence, limits Limits) []*Assessment {
 	var all []*Assessment
 	samples := e.Samples
 	for _, tier := range alert.Severities {
+		n := 0 // episodes of the tier
+		for _, s := range samples {
+			if _, ok := s.Levels[tier]; ok {
+				n++
+			}
+		}
+		if n == 0 {
+			continue
+		}
 		sides := map[Side]*Assessment{}
 		var undecided []*ledger.Sample // of which threshold and level are equal
 		for _, s := range samples {
@@ -92,21 +100,17 @@ func Assess(e Evidence, limits Limits) []*Assessment {
 				continue
 			}
 			if sides[side] == nil {
-				sides[side] = &Assessment{Tier: tier, Side: side}
+				sides[side] = &Assessment{Tier: tier, Side: side, Alarms: make([]Alarm, 0, n)}
 			}
 			sides[side].add(s, level)
 		}
 		if len(sides) == 0 && len(undecided) > 0 {
 			sides[Above] = &Assessment{Tier: tier, Side: Above}
 		}
-		for _, s := range undecided {
-			for _, a := range sides {
-				if len(sides) == 1 || a.has(*s.Levels[tier].Threshold) {
-					a.add(s, s.Levels[tier])
-				}
-			}
-		}
 		for _, a := range sides {
+			if len(undecided) > 0 {
+				a.decide(undecided, len(sides) == 1)
+			}
 			a.jumped(samples)
 		}
 		for _, side := range []Side{Above, Below} {
@@ -138,11 +142,24 @@ func (a *Assessment) add(s *ledger.Sample, level ledger.Level) {
 	a.Group, a.Owner, a.SourceMetric, a.Unit = s.RuleGroup, s.Owner, s.SourceMetric, s.SourceUnit
 }
 
+// decide adds those of the episodes at whose level their threshold lay that are of this side: all, or those at a threshold
+// that is known.
+func (a *Assessment) decide(undecided []*ledger.Sample, all bool) {
+	known, n := a.thresholds(), len(a.Alarms)
+	for _, s := range undecided {
+		if level := s.Levels[a.Tier]; all || known[*level.Threshold] {
+			a.add(s, level)
+		}
+	}
+	a.merge(n)
+}
+
 // jumped adds the episodes that passed the tier on their way to a more urgent one without standing at it: they do not say what
 // its threshold was, but the others do.
 func (a *Assessment) jumped(samples []*ledger.Sample) {
-	known := slices.Clone(a.Alarms)
-	slices.SortFunc(known, func(x, y Alarm) int { return x.At.Compare(y.At) })
+	n := len(a.Alarms)
+	a.merge(n)
+	known := a.stood()
 	for _, s := range samples {
 		level, ok := s.Levels[a.Tier]
 		if !ok || level.Firing == nil || level.Threshold != nil || !s.Told() {
@@ -155,17 +172,16 @@ func (a *Assessment) jumped(samples []*ledger.Sample) {
 		level.Threshold = &threshold
 		a.add(s, level)
 	}
-	slices.SortStableFunc(a.Alarms, func(x, y Alarm) int { return cmp.Or(x.At.Compare(y.At), cmp.Compare(x.ID, y.ID)) })
+	a.merge(n)
 }
 
-func (a *Assessment) has(threshold float64) bool {
-	return slices.ContainsFunc(a.Alarms, func(x Alarm) bool { return x.Threshold == threshold })
-}
-
-// inForce is the threshold at a time, of alarms in order of time: that of the last one before, or of the first.
-func inForce(alarms []Alarm, t time.Time) float64 {
-	at, _ := slices.BinarySearchFunc(alarms, t, func(x Alarm, t time.Time) int { return x.At.Compare(t) })
-	return alarms[max(at-1, 0)].Threshold
+// thresholds are those at which alarms stood.
+func (a *Assessment) thresholds() map[float64]bool {
+	all := map[float64]bool{}
+	for i := range a.Alarms {
+		all[a.Alarms[i].Threshold] = true
+	}
+	return all
 }
 
 // current is the threshold in force: that of the newest episode, or what it has been moved to since.
@@ -185,7 +201,10 @@ func (a *Assessment) current() float64 {
 // explored adds the episodes of the silent track that did not reach the threshold that was in force. Those that did are among
 // the others.
 func (a *Assessment) explored(all []*ledger.Explored) {
-	known := slices.Clone(a.Alarms)
+	if len(all) == 0 {
+		return
+	}
+	known, n := a.stood(), len(a.Alarms)
 	for _, x := range all {
 		level, ok := x.Levels[a.Tier]
 		if !ok || level.Firing == nil {
@@ -205,7 +224,7 @@ func (a *Assessment) explored(all []*ledger.Explored) {
 			ID: x.ID, Series: x.AlertID, At: x.OpenedAt, End: x.EndedAt, Labels: x.Labels, Threshold: own, Level: *level.Firing, Bound: level.Bound, Silent: true,
 		})
 	}
-	slices.SortStableFunc(a.Alarms, func(x, y Alarm) int { return cmp.Or(x.At.Compare(y.At), cmp.Compare(x.ID, y.ID)) })
+	a.merge(n)
 }
 
 // miss finds the misses that no alert met. At the laxest tier the episodes of the silent track that met one are what should have
@@ -215,9 +234,13 @@ func (a *Assessment) miss(misses []*ledger.Miss, laxest bool) {
 		return
 	}
 	var kept []time.Time // in order, as the alarms are
+	silent := explorations{}
 	for i := range a.Alarms {
-		if x := &a.Alarms[i]; x.kept() {
+		switch x := &a.Alarms[i]; {
+		case x.kept():
 			kept = append(kept, x.At)
+		case laxest && x.Silent && x.Verdict == "":
+			silent.add(x)
 		}
 	}
 	for _, m := range misses {
@@ -226,21 +249,25 @@ func (a *Assessment) miss(misses []*ledger.Miss, laxest bool) {
 			continue
 		}
 		a.Missed = append(a.Missed, m)
-		for i := range a.Alarms {
-			if x := &a.Alarms[i]; laxest && x.Silent && x.Verdict == "" && x.meets(m) {
+		for x := range silent.around(m.At) {
+			if x.Verdict == "" && x.meets(m) {
 				x.Verdict, x.Person, x.Incident = ledger.TruePositive, Person(m.By), "miss/"+m.ID
 			}
 		}
 	}
 }
 
+// ended is when the alarm was last known to be there.
+func (a *Alarm) ended() time.Time {
+	if a.End.Before(a.At) {
+		return a.At
+	}
+	return a.End
+}
+
 // meets reports whether a silent alarm was there when something was missed, and is of the labels that were reported.
 func (a *Alarm) meets(m *ledger.Miss) bool {
-	end := a.End
-	if end.Before(a.At) {
-		end = a.At
-	}
-	if m.At.Before(a.At.Add(-met)) || m.At.After(end.Add(met)) {
+	if m.At.Before(a.At.Add(-met)) || m.At.After(a.ended().Add(met)) {
 		return false
 	}
 	for name, value := range m.Labels {
@@ -253,19 +280,26 @@ func (a *Alarm) meets(m *ledger.Miss) bool {
 
 // moves lists the changes of the threshold. What the episodes show after somebody has told of it is the same change.
 func (a *Assessment) moves(changes []*ledger.Change) {
+	thresholds := map[float64]bool{}
+	if len(changes) > 0 {
+		thresholds = a.thresholds()
+	}
 	for _, c := range changes {
-		if c.Tier == a.Tier && (c.Bound == a.Bound() || c.Bound == "" && a.has(c.To)) {
+		if c.Tier == a.Tier && (c.Bound == a.Bound() || c.Bound == "" && thresholds[c.To]) {
 			a.Moved = append(a.Moved, Move{At: c.At, From: c.From, To: c.To, By: Name(c.By), Note: c.Note})
 		}
 	}
-	told := len(a.Moved)
+	told := map[float64]bool{}
+	for _, m := range a.Moved {
+		told[m.To] = true
+	}
 	last := math.NaN()
 	for i := range a.Alarms {
 		x := &a.Alarms[i]
 		if x.Silent {
 			continue
 		}
-		if x.Threshold != last && !math.IsNaN(last) && !slices.ContainsFunc(a.Moved[:told], func(m Move) bool { return m.To == x.Threshold }) {
+		if x.Threshold != last && !math.IsNaN(last) && !told[x.Threshold] {
 			a.Moved = append(a.Moved, Move{At: x.At, From: last, To: x.Threshold})
 		}
 		last = x.Threshold
