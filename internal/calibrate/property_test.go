@@ -192,6 +192,13 @@ func TestSuggestionIsTheModels(t *testing.T) {
 		current, limits := side.out(10), drawLimits(t)
 		s := Suggest(side, current, 10, all, limits)
 		require.Equal(t, m.episodes(current), s.Before.Episodes)
+		if s.Reason == JustMoved {
+			require.False(t, slices.ContainsFunc(all, func(a Alarm) bool { return !a.Silent && a.Threshold == current }))
+			// So it is with one more, which people would not judge.
+			all = append(all, Alarm{ID: "new", At: start, Threshold: current, Level: current, Verdict: ledger.Expected})
+			m.alarms, s = all, Suggest(side, current, 10, all, limits)
+			require.NotEqual(t, JustMoved, s.Reason)
+		}
 		if s.Reason != Stands && s.Reason != NothingGone {
 			require.Zero(t, s.Threshold)
 			return

@@ -12,8 +12,8 @@ type outward struct {
 	// incidents are those that must be kept, ends where the episodes fire no more, firing those of the ones that fire now.
 	incidents    []reach
 	ends, firing []float64
-	// levels says that an episode has one.
-	levels bool
+	// levels says that an episode has one, seen that one has stood at the current threshold.
+	levels, seen bool
 }
 
 func (o *outward) look(side Side, alarms []Alarm) {
@@ -25,6 +25,7 @@ func (o *outward) look(side Side, alarms []Alarm) {
 				o.firing = append(o.firing, r.end())
 			}
 			o.levels = o.levels || !math.IsInf(r.level, -1)
+			o.seen = o.seen || r.own == o.current
 		}
 	}
 }

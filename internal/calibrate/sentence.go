@@ -23,6 +23,8 @@ func (s *Suggestion) Sentence(window time.Duration) string {
 			return fmt.Sprintf("no threshold within %g %% would remove pages, and half of them at most; no incident has been verified yet", s.Limits.MaxStep*100)
 		}
 		return "no threshold would remove pages and keep what must be kept"
+	case JustMoved:
+		return "no page has come at the threshold in force yet"
 	case NoLevels:
 		return "no episode has a firing level"
 	default:

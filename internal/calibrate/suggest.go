@@ -31,6 +31,7 @@ const (
 	FewDays     Reason = "too_few_days"
 	FewPeople   Reason = "too_few_people"
 	NothingGone Reason = "nothing_would_go" // no threshold would remove an episode and keep what must be kept
+	JustMoved   Reason = "just_moved"       // to where no episode has stood yet: the next step waits for one
 	NoLevels    Reason = "no_levels"        // no episode has a firing level
 	NoThreshold Reason = "no_threshold"     // none is in force
 )
@@ -60,7 +61,8 @@ type Suggestion struct {
 // the roundest number there: a real incident that comes next may be a little less extreme than all that have been seen.
 // Where that is farther than MaxStep, the suggestion is the step towards it, though nothing may go by it yet. As long as
 // no incident is known nothing says where to go: the threshold lies at the median of the levels beyond the current one, or
-// before, and only as far as pages go within the step.
+// before, and only as far as pages go within the step. A threshold that has just been moved is moved on when an episode has
+// shown how it does; back it goes at once.
 //
 // The order of the alarms is of no account.
 func Suggest(side Side, current, scale float64, alarms []Alarm, limits Limits) Suggestion {
@@ -132,6 +134,10 @@ func (s *Suggestion) choose(o *outward, scale float64, alarms []Alarm) {
 	}
 	if threshold == s.Current || math.IsInf(goal, 0) || atGoal.Episodes == s.Before.Episodes && atGoal.Incidents == s.Before.Incidents {
 		s.Reason = NothingGone
+		return
+	}
+	if !o.seen && s.Side.beyond(threshold, s.Current) {
+		s.Reason = JustMoved
 		return
 	}
 	s.Reason, s.Threshold, s.Goal, s.Capped, s.After, s.AtGoal = Stands, threshold, goal, found.capped, after, atGoal

@@ -46,6 +46,14 @@ func alarms(levels ...any) []Alarm {
 	return all
 }
 
+// standingAt are alarms that came at another threshold than 10.
+func standingAt(threshold float64, all []Alarm) []Alarm {
+	for i := range all {
+		all[i].Threshold = threshold
+	}
+	return all
+}
+
 // linked are alarms whose true ones are one incident.
 func linked(levels ...any) []Alarm {
 	all := alarms(levels...)
@@ -119,6 +127,12 @@ func TestSuggestions(t *testing.T) {
 		},
 		"an incident of unknown level stays where it fired": {
 			alarms(math.NaN(), "true", 12, "false", 30, "true"), lenient, math.NaN(), NothingGone, "",
+		},
+		"a threshold that has just been moved": {
+			standingAt(9, alarms(12, "false", 13, "false", 18, "true")), lenient, math.NaN(), JustMoved, "no page has come at the threshold in force yet",
+		},
+		"goes back at once": {
+			standingAt(8, alarms(9, "true", 12, "false")), Limits{MinEpisodes: 1, MaxStep: 0.2}, 8.9, Stands, "",
 		},
 		"few labels": {
 			alarms(12, "false", 13, "", 14, "expected", 15, "acknowledged"), DefaultLimits(), math.NaN(), FewEpisodes, "1 of 20 labelled episodes",
