@@ -437,11 +437,11 @@ func TestDrawings(t *testing.T) {
 		if start, ok := token.(xml.StartElement); ok {
 			for _, a := range start.Attr {
 				switch {
-				case a.Name.Local == "d":
+				case a.Name.Local == "d": // of the only path
 					path = a.Value
-				case a.Value == "threshold":
+				case strings.HasPrefix(a.Value, "level "):
 					tiers++
-				case a.Value == "band":
+				case strings.HasPrefix(a.Value, "span "):
 					bands++
 				}
 			}
