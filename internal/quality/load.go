@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/escalate"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
@@ -44,40 +43,4 @@ func Loads(tx ledger.Tx) ([]Load, error) {
 		all = append(all, l)
 	}
 	return all, nil
-}
-
-// Day counts the episodes that opened on one day, by what people made of them.
-type Day struct {
-	At                               time.Time // its beginning, UTC
-	Verified, False, Other, Unjudged int
-}
-
-// Total is the number of episodes.
-func (d Day) Total() int { return d.Verified + d.False + d.Other + d.Unjudged }
-
-// Days returns every day up to and with the last one, n of them.
-func Days(samples []*ledger.Sample, last time.Time, n int) []Day {
-	const day = 24 * time.Hour
-	first := last.UTC().Truncate(day).Add(-time.Duration(n-1) * day)
-	days := make([]Day, n)
-	for i := range days {
-		days[i].At = first.Add(time.Duration(i) * day)
-	}
-	for _, s := range samples {
-		i := int(s.OpenedAt.Sub(first) / day)
-		if s.OpenedAt.Before(first) || i >= n {
-			continue
-		}
-		switch s.Verdict {
-		case ledger.TruePositive:
-			days[i].Verified++
-		case ledger.FalsePositive:
-			days[i].False++
-		case "":
-			days[i].Unjudged++
-		default:
-			days[i].Other++
-		}
-	}
-	return days
 }

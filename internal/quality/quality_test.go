@@ -1,8 +1,6 @@
 package quality
 
 import (
-	"context"
-	"fmt"
 	"testing"
 	"time"
 
@@ -10,57 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
-	"github.com/otelcol-escalation/otelcol-escalation/internal/calibrate"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger/ledgertest"
 )
-
-// Conclusions are kept, hold for a while although alerts come, are drawn anew at a verdict, and after an hour.
-func TestThresholdsAreConcludedAnew(t *testing.T) {
-	l := ledgertest.New(t)
-	now := ledgertest.Epoch.Add(100 * time.Hour)
-	n := 0
-	fires := func() (id string) {
-		n++
-		level, threshold := 0.95, 0.9
-		require.NoError(t, l.Update(context.Background(), now, func(tx ledger.Tx) error {
-			_, e, err := ledger.Record(tx, &alert.Alert{
-				ID: fmt.Sprint(n), Rule: "Full", Severity: alert.High, State: alert.Firing, Time: now, Threshold: &threshold, FiringLevel: &level,
-			})
-			if err != nil {
-				return err
-			}
-			id = e.ID
-			e.NotifiedAt = now
-			return tx.PutEpisode(e)
-		}))
-		return id
-	}
-	a := &Assessor{Window: 30 * 24 * time.Hour, Limits: calibrate.DefaultLimits()}
-	episodes := func() int {
-		var got []*calibrate.Assessment
-		require.NoError(t, l.View(context.Background(), now, func(tx ledger.Tx) (err error) {
-			got, err = a.Thresholds(tx, "Full")
-			return err
-		}))
-		if len(got) == 0 {
-			return 0
-		}
-		assert.Nil(t, got[0].Alarms)
-		return got[0].Before.Episodes
-	}
-	assert.Zero(t, episodes())
-	id := fires()
-	assert.Zero(t, episodes(), "it settles first")
-	now = now.Add(settles)
-	assert.Equal(t, 1, episodes())
-	fires()
-	assert.Equal(t, 1, episodes())
-	require.NoError(t, l.Update(context.Background(), now, func(tx ledger.Tx) error { return ledger.Judge(tx, id, ledger.FalsePositive, "anna", "") }))
-	assert.Equal(t, 2, episodes(), "a verdict counts at once")
-	now = now.Add(31 * 24 * time.Hour)
-	assert.Zero(t, episodes(), "the window has moved")
-}
 
 func TestSummaries(t *testing.T) {
 	at := ledgertest.Epoch
@@ -77,4 +27,21 @@ func TestSummaries(t *testing.T) {
 	assert.Equal(t, at.Add(-time.Hour), got[0].OldestOpen)
 	assert.Equal(t, int64(3), got[0].Verdicts[ledger.TruePositive])
 	assert.True(t, got[1].OldestOpen.IsZero())
+}
+
+func TestDays(t *testing.T) {
+	now := time.Date(2026, 11, 23, 15, 0, 0, 0, time.UTC)
+	at := func(days float64) time.Time { return now.Add(-time.Duration(days * 24 * float64(time.Hour))) }
+	told := func(days float64, v ledger.Verdict) *ledger.Sample {
+		return &ledger.Sample{OpenedAt: at(days), NotifiedAt: at(days), Verdict: v}
+	}
+	days := Days([]*ledger.Sample{
+		told(5, ""), told(2.7, ledger.FalsePositive), told(2, ledger.TruePositive), told(2, ledger.Duplicate), told(0, ""), {OpenedAt: at(0.1)}, told(-1, ""),
+	}, now, 3)
+	require.Len(t, days, 3)
+	day := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
+	assert.Equal(t, Day{At: day, Verified: 1, Other: 1}, days[0])
+	assert.Equal(t, Day{At: day.Add(24 * time.Hour)}, days[1])
+	assert.Equal(t, Day{At: day.Add(48 * time.Hour), Unjudged: 1, Untold: 1}, days[2])
+	assert.Equal(t, 2, days[0].Pages())
 }

@@ -26,6 +26,14 @@ func TestChangeOfAThreshold(t *testing.T) {
 	assert.Equal(t, made, decoded[Change](t, postJSON(t, s, path, body)), "the same again")
 	after := decoded[Rule](t, get(t, s, "/api/v1/rules/Noisy%2FRule"))
 	assert.Equal(t, []Move{{At: l.now, From: 0.9, To: 0.93, By: "anna", Note: "alertctl calibrate"}}, after.Thresholds[0].Moved)
+	require.Len(t, after.Thresholds[0].Effects, 1)
+	effect := after.Thresholds[0].Effects[0]
+	assert.Equal(t, after.Thresholds[0].Moved[0], effect.Move)
+	assert.Equal(t, 23, effect.Before.Pages, "the last one is of the moment of the change")
+	assert.InDelta(t, 11.5, effect.Before.Days, 1e-9)
+	assert.InDelta(t, 2, *effect.Before.PerDay, 1e-9)
+	assert.InDelta(t, 20.0/23, effect.Before.FalsePositives.Ratio, 1e-9)
+	assert.Nil(t, effect.After.PerDay, "too short to say")
 	for body, want := range map[string]string{
 		`{"from": 1, "to": 2}`:                                          "severity: must be",
 		`{"severity": "high", "to": 2}`:                                 "from: must be",

@@ -17,15 +17,31 @@ type Rule struct {
 	Owners        []string `json:"owners"`
 	SourceMetrics []string `json:"source_metrics"`
 	WindowDays    float64  `json:"window_days"`
-	Episodes      int64    `json:"episodes"`
-	Open          int64    `json:"open"`
-	Notified      int64    `json:"notified"`
+	// ConcludedAt is of when the thresholds are; missing where nothing has been concluded yet.
+	ConcludedAt time.Time `json:"concluded_at,omitzero"`
+	Episodes    int64     `json:"episodes"`
+	Open        int64     `json:"open"`
+	Notified    int64     `json:"notified"`
 	// Judged are the notified ones that have a verdict.
 	Judged   int64                    `json:"judged"`
 	Verdicts map[ledger.Verdict]int64 `json:"verdicts"`
 	// FalsePositives is missing where nobody has judged.
 	FalsePositives *Ratio      `json:"false_positive_ratio,omitempty"`
 	Thresholds     []Threshold `json:"thresholds"`
+	// Days and Misses are given for one rule, not in lists.
+	Days   []Day    `json:"days,omitempty"`
+	Misses []Missed `json:"misses,omitempty"`
+}
+
+// Day counts the episodes that opened on one day (UTC).
+type Day struct {
+	Day      string `json:"day"`
+	Verified int    `json:"verified"`
+	False    int    `json:"false"`
+	Other    int    `json:"other"`
+	Unjudged int    `json:"unjudged"`
+	// Untold are those that nobody was told of.
+	Untold int `json:"untold"`
 }
 
 // Ratio is a share with the bounds of its 95 % interval.
@@ -58,6 +74,24 @@ type Threshold struct {
 	Recall    *Ratio           `json:"recall,omitempty"`
 	Moved     []Move           `json:"moved,omitempty"`
 	Curve     []CurvePoint     `json:"curve,omitempty"`
+	// Effects are what the newest of the changes did.
+	Effects []Effect `json:"effects,omitempty"`
+}
+
+// Effect is what came before a change of the threshold, since the one before it, and what after it, until the next.
+type Effect struct {
+	Move
+	Before Stretch `json:"before"`
+	After  Stretch `json:"after"`
+}
+
+// Stretch is a time in which a threshold stood still.
+type Stretch struct {
+	Days  float64 `json:"days"`
+	Pages int     `json:"pages"`
+	// PerDay is missing where the time is too short to say, FalsePositives where nobody has judged.
+	PerDay         *float64 `json:"pages_per_day,omitempty"`
+	FalsePositives *Ratio   `json:"false_positive_ratio,omitempty"`
 }
 
 // Counts are what a threshold would have made of the recorded episodes.
@@ -109,66 +143,77 @@ func thresholdOf(a *calibrate.Assessment, window time.Duration) Threshold {
 		t.Suggested, t.After = &suggested, &after
 	}
 	for _, m := range a.Moved {
-		t.Moved = append(t.Moved, Move{At: m.At.UTC(), From: m.From, To: m.To, By: m.By, Note: m.Note})
+		t.Moved = append(t.Moved, moveOf(m))
 	}
 	return t
 }
 
-func (s *Site) ruleOf(sum *quality.Summary) Rule {
-	return Rule{
-		Rule: sum.Rule, Owners: sum.Owners, SourceMetrics: append([]string{}, sum.SourceMetrics...), WindowDays: s.opts.Assessor.Window.Hours() / 24,
-		Episodes: sum.Episodes, Open: sum.Open, Notified: sum.Notified, Judged: sum.NotifiedJudged, Verdicts: sum.Verdicts,
-		FalsePositives: ratioOf(calibrate.FalsePositives(sum.Verdicts)), Thresholds: []Threshold{},
+func moveOf(m calibrate.Move) Move {
+	return Move{At: m.At.UTC(), From: m.From, To: m.To, By: m.By, Note: m.Note}
+}
+
+func stretchOf(s calibrate.Stretch) Stretch {
+	out := Stretch{Days: s.Days(), Pages: s.Episodes, FalsePositives: ratioOf(s.FalseShare())}
+	if perDay, ok := s.PerDay(); ok {
+		out.PerDay = &perDay
 	}
+	return out
+}
+
+func (s *Site) ruleOf(r *quality.Rule) Rule {
+	out := Rule{
+		Rule: r.Summary.Rule, Owners: append([]string{}, r.Owners...), SourceMetrics: append([]string{}, r.SourceMetrics...),
+		WindowDays: s.opts.Assessor.Window.Hours() / 24, ConcludedAt: r.At.UTC(),
+		Episodes: r.Episodes, Open: r.Open, Notified: r.Notified, Judged: r.NotifiedJudged, Verdicts: r.Verdicts,
+		FalsePositives: ratioOf(calibrate.FalsePositives(r.Verdicts)), Thresholds: []Threshold{},
+	}
+	for _, t := range r.Thresholds {
+		out.Thresholds = append(out.Thresholds, thresholdOf(t.Assessment, s.opts.Assessor.Window))
+	}
+	return out
 }
 
 // rules returns every rule that has fired in the window, by name.
 func (s *Site) rules(rd *reader) ([]Rule, error) {
-	tallies, err := rd.tx.Tallies(rd.tx.Now().Add(-s.opts.Assessor.Window))
-	if err != nil {
-		return nil, err
+	rules, err := s.opts.Assessor.Rules(rd.tx)
+	all := make([]Rule, 0, len(rules))
+	for _, r := range rules {
+		all = append(all, s.ruleOf(r))
 	}
-	all := []Rule{}
-	for _, sum := range quality.Summaries(tallies) {
-		r := s.ruleOf(sum)
-		concluded, err := s.opts.Assessor.Thresholds(rd.tx, sum.Rule)
-		if err != nil {
-			return nil, err
-		}
-		for _, a := range concluded {
-			r.Thresholds = append(r.Thresholds, thresholdOf(a, s.opts.Assessor.Window))
-		}
-		all = append(all, r)
+	return all, err
+}
+
+// lookAt returns what is concluded about one rule, or that it is none.
+func (s *Site) lookAt(rd *reader, name string) (*quality.Rule, error) {
+	r, err := s.opts.Assessor.Look(rd.tx, name)
+	if err == nil && r.Episodes == 0 && len(r.Misses) == 0 {
+		return nil, problemf(http.StatusNotFound, "no rule of this name has fired in the last %g days", s.opts.Assessor.Window.Hours()/24)
 	}
-	return all, nil
+	return r, err
 }
 
 // rule looks at one rule closely.
-func (s *Site) rule(rd *reader, name string) (Rule, *quality.Rule, error) {
-	looked, err := s.opts.Assessor.Look(rd.tx, name)
+func (s *Site) rule(rd *reader, name string) (Rule, error) {
+	r, err := s.lookAt(rd, name)
 	if err != nil {
-		return Rule{}, nil, err
+		return Rule{}, err
 	}
-	if len(looked.Samples) == 0 && len(looked.Misses) == 0 {
-		return Rule{}, nil, problemf(http.StatusNotFound, "no rule of this name has fired in the last %g days", s.opts.Assessor.Window.Hours()/24)
-	}
-	var tallies []ledger.Tally
-	for _, sample := range looked.Samples {
-		tallies = append(tallies, sample.Tally())
-	}
-	sum := &quality.Summary{Rule: name, Tally: ledger.Tally{Verdicts: map[ledger.Verdict]int64{}}}
-	if all := quality.Summaries(tallies); len(all) > 0 {
-		sum = all[0]
-	}
-	r := s.ruleOf(sum)
-	for _, a := range looked.Thresholds {
-		t := thresholdOf(a, s.opts.Assessor.Window)
-		for _, p := range calibrate.Curve(a.Side, a.Alarms) {
-			t.Curve = append(t.Curve, CurvePoint{p.Threshold, Counts(p.Counts)})
+	out := s.ruleOf(r)
+	for i, t := range r.Thresholds {
+		for _, p := range t.Curve {
+			out.Thresholds[i].Curve = append(out.Thresholds[i].Curve, CurvePoint{p.Threshold, Counts(p.Counts)})
 		}
-		r.Thresholds = append(r.Thresholds, t)
+		for _, e := range t.Effects {
+			out.Thresholds[i].Effects = append(out.Thresholds[i].Effects, Effect{moveOf(e.Move), stretchOf(e.Before), stretchOf(e.After)})
+		}
 	}
-	return r, looked, nil
+	for _, d := range r.Days {
+		out.Days = append(out.Days, Day{d.At.Format(time.DateOnly), d.Verified, d.False, d.Other, d.Unjudged, d.Untold})
+	}
+	for _, m := range r.Misses {
+		out.Misses = append(out.Misses, Missed{ID: m.ID, Rule: m.Rule, At: m.At.UTC(), Labels: m.Labels, By: calibrate.Name(m.By), Note: m.Note})
+	}
+	return out, nil
 }
 
 // listRules answers GET /api/v1/rules.
@@ -197,7 +242,7 @@ func (s *Site) getRule(w http.ResponseWriter, r *http.Request) error {
 	}
 	var one Rule
 	_, err := s.view(r.Context(), func(rd *reader) (err error) {
-		one, _, err = s.rule(rd, r.PathValue("name"))
+		one, err = s.rule(rd, r.PathValue("name"))
 		return err
 	})
 	if err != nil {

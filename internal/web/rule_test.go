@@ -67,7 +67,11 @@ func TestRules(t *testing.T) {
 	curve := one.Thresholds[0].Curve
 	require.NotEmpty(t, curve)
 	assert.Equal(t, 24, curve[0].Episodes)
-	one.Thresholds[0].Curve = nil
+	require.Len(t, one.Days, 30)
+	assert.Equal(t, Day{Day: "2026-01-14", Verified: 1}, one.Days[29])
+	assert.Equal(t, Day{Day: "2026-01-03", False: 2}, one.Days[18])
+	assert.Empty(t, one.Misses)
+	one.Thresholds[0].Curve, one.Days = nil, nil
 	assert.Equal(t, r, one, "both say the same")
 	assert.Equal(t, http.StatusNotFound, get(t, s, "/api/v1/rules/Nobody").Code)
 	assert.Equal(t, http.StatusBadRequest, get(t, s, "/api/v1/rules?x=1").Code)

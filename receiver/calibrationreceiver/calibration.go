@@ -99,6 +99,7 @@ func (c *calibration) start(ctx context.Context, extensions map[component.ID]com
 			report(componentstatus.NewFatalErrorEvent(fmt.Errorf("the page's server stopped: %w", err)))
 		}
 	})
+	c.work.Go(func() { keepRenewing(run, assessor, l, h) })
 	if c.nextMetrics != nil {
 		m := &collector{
 			ledger: l, next: c.nextMetrics, obs: c.obs, health: h,

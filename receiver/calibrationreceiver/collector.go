@@ -114,7 +114,7 @@ func (m *collector) read(ctx context.Context, now time.Time) (s snapshot, err er
 		if s.recent, err = tx.Tallies(s.now.Add(-m.window)); err != nil {
 			return err
 		}
-		if s.assessed, err = m.assess(tx, s.recent); err != nil {
+		if s.assessed, err = m.assess(tx); err != nil {
 			return err
 		}
 		s.budgets, err = budgets(tx)
@@ -123,18 +123,15 @@ func (m *collector) read(ctx context.Context, now time.Time) (s snapshot, err er
 	return s, err
 }
 
-// assess concludes about every rule of the window.
-func (m *collector) assess(tx ledger.Tx, recent []ledger.Tally) (all []assessed, err error) {
-	for _, s := range quality.Summaries(recent) {
-		thresholds, err := m.assessor.Thresholds(tx, s.Rule)
-		if err != nil {
-			return nil, err
-		}
-		for _, t := range thresholds {
-			all = append(all, assessed{s.Rule, t})
+// assess returns what is concluded about every rule of the window.
+func (m *collector) assess(tx ledger.Tx) (all []assessed, err error) {
+	rules, err := m.assessor.Rules(tx)
+	for _, r := range rules {
+		for _, t := range r.Thresholds {
+			all = append(all, assessed{r.Rule, t.Assessment})
 		}
 	}
-	return all, nil
+	return all, err
 }
 
 // budgets compares what owners were paged with what they have agreed to.
