@@ -183,9 +183,14 @@ type Query struct {
 	// Rule, Owner and Severity select by equality where not empty.
 	Rule, Owner string
 	Severity    alert.Severity
+	// AlertID selects the episodes of one alert, Highest those of which this was the most urgent tier.
+	AlertID string
+	Highest alert.Severity
 	// Verdict selects by verdict; Unjudged selects those with none.
 	Verdict  Verdict
 	Unjudged bool
+	// Told selects those that people were told of: paged, or low, which go into the daily digest.
+	Told bool
 	// Since and Until bound OpenedAt: [Since, Until).
 	Since, Until time.Time
 	// EndedSince selects those that ended at or after it.
@@ -207,4 +212,6 @@ type Tally struct {
 	// Transient are those that recovered soon, with nobody having taken them on; Flapping those that flapped.
 	Transient, Flapping int64
 	Verdicts            map[Verdict]int64
+	// Unjudged are the ended ones that people were told of (Query.Told) and that have no verdict.
+	Unjudged int64
 }

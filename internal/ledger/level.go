@@ -97,6 +97,8 @@ func (s *Sample) Tally() Tally {
 	if s.Verdict != "" {
 		t.Verdicts[s.Verdict] = 1
 		t.NotifiedJudged = t.Notified
+	} else if !s.EndedAt.IsZero() && (t.Notified > 0 || s.Highest == alert.Low) {
+		t.Unjudged = 1
 	}
 	return t
 }

@@ -124,6 +124,37 @@ func Judge(tx Tx, episodeID string, v Verdict, by, note string) error {
 	return write(tx, e, []*Event{event}, nil)
 }
 
+// mostAlike bounds how many episodes one verdict of JudgeAlike is for.
+const mostAlike = 1000
+
+// JudgeAlike gives one verdict to an episode and to those of the same alert that opened at or after a time, have ended, people
+// were told of and nobody has judged: at most mostAlike of them, the newest first. It returns those that it changed.
+// Repeating it changes nothing but what has ended since, or was beyond the bound.
+func JudgeAlike(tx Tx, episodeID string, since time.Time, v Verdict, by, note string) (changed []string, err error) {
+	e, err := tx.Episode(episodeID)
+	if err != nil {
+		return nil, err
+	}
+	ended := false
+	alike, err := tx.Episodes(Query{AlertID: e.AlertID, Open: &ended, Since: since, Unjudged: true, Told: true, Limit: mostAlike})
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(alike, func(a *Episode) bool { return a.ID == e.ID }) {
+		alike = append(alike, e)
+	}
+	for _, a := range alike {
+		if a.Verdict == v && a.VerdictBy == by && a.Note == note {
+			continue
+		}
+		if err := Judge(tx, a.ID, v, by, note); err != nil {
+			return nil, err
+		}
+		changed = append(changed, a.ID)
+	}
+	return changed, nil
+}
+
 // moveVerdict applies a change to the verdict or to what it is counted under, and lets its counter follow.
 func moveVerdict(tx Tx, e *Episode, change func()) error {
 	before := e.counter(alert.MetricVerdicts, string(e.Verdict))

@@ -114,3 +114,61 @@ func TestJudge(t *testing.T) {
 	require.NoError(t, judge(ledger.TruePositive, "carl"))
 	assert.Equal(t, int64(1), s.count(alert.MetricVerdicts, "true_positive"), "one episode has one verdict")
 }
+
+// One verdict for all that is alike: what has ended, people were told of and nobody has judged.
+func TestJudgeAlike(t *testing.T) {
+	s := newStory(t)
+	episodes := map[string]string{}
+	fire := func(name string, change func(*ledger.Episode)) {
+		s.wait(time.Hour)
+		s.record(ledger.Opened)
+		episodes[s.id] = name
+		s.must(func(tx ledger.Tx) error {
+			e, err := tx.Episode(s.id)
+			if err != nil {
+				return err
+			}
+			e.NotifiedAt = tx.Now()
+			change(e)
+			return tx.PutEpisode(e)
+		})
+		if name != "open" {
+			s.must(func(tx ledger.Tx) error { return ledger.End(tx, s.id, alert.ReasonRecovered) })
+		}
+	}
+	nothing := func(*ledger.Episode) {}
+	fire("too old", nothing)
+	s.wait(24 * time.Hour)
+	since := s.now
+	fire("one", nothing)
+	fire("nobody was told of", func(e *ledger.Episode) { e.NotifiedAt = time.Time{} })
+	fire("judged", nothing)
+	s.must(func(tx ledger.Tx) error { return ledger.Judge(tx, s.id, ledger.TruePositive, "bob", "") })
+	fire("this", nothing)
+	this := s.id
+	fire("another", nothing)
+	fire("open", nothing)
+	alike := func() (names []string) {
+		s.must(func(tx ledger.Tx) error {
+			changed, err := ledger.JudgeAlike(tx, this, since, ledger.FalsePositive, "anna", "all the same")
+			names = nil
+			for _, id := range changed {
+				names = append(names, episodes[id])
+			}
+			return err
+		})
+		return names
+	}
+	assert.Equal(t, []string{"another", "this", "one"}, alike())
+	assert.Empty(t, alike(), "again")
+	assert.Equal(t, int64(3), s.count(alert.MetricVerdicts, "false_positive"))
+	assert.Equal(t, int64(1), s.count(alert.MetricVerdicts, "true_positive"))
+	assert.ErrorIs(t, s.do(func(tx ledger.Tx) error {
+		_, err := ledger.JudgeAlike(tx, "unknown", since, ledger.Expected, "anna", "")
+		return err
+	}), ledger.ErrNotFound)
+	assert.ErrorIs(t, s.do(func(tx ledger.Tx) error {
+		_, err := ledger.JudgeAlike(tx, this, since, "wrong", "anna", "")
+		return err
+	}), ledger.ErrVerdict)
+}

@@ -113,6 +113,7 @@ func (s *Summary) add(t *ledger.Tally) {
 	s.Open += t.Open
 	s.Notified += t.Notified
 	s.NotifiedJudged += t.NotifiedJudged
+	s.Unjudged += t.Unjudged
 	for v, n := range t.Verdicts {
 		s.Verdicts[v] += n
 	}

@@ -240,6 +240,8 @@ func episodesByQuery(t *testing.T, f *fixture) {
 	a.Rule, a.EndedAt, a.Verdict = "x", at(5), ledger.FalsePositive
 	b.Rule, b.Owner, b.Severity = "x", "p", alert.Low
 	c.Verdict, c.Severity, c.Highest = ledger.TruePositive, alert.Medium, alert.Critical
+	a.Highest, b.Highest = alert.Low, alert.High
+	c.AlertID, c.NotifiedAt = "of c", at(3)
 	f.put(a, b, c)
 	for name, test := range map[string]struct {
 		query ledger.Query
@@ -253,6 +255,9 @@ func episodesByQuery(t *testing.T, f *fixture) {
 		"rule and owner":    {ledger.Query{Rule: "x", Owner: "o"}, []string{"a"}},
 		"current severity":  {ledger.Query{Severity: alert.Medium}, []string{"c"}},
 		"highest is not it": {ledger.Query{Severity: alert.Critical}, []string{}},
+		"highest severity":  {ledger.Query{Highest: alert.Critical}, []string{"c"}},
+		"alert":             {ledger.Query{AlertID: "of c", Since: at(0)}, []string{"c"}},
+		"told of":           {ledger.Query{Told: true}, []string{"c", "a"}},
 		"verdict":           {ledger.Query{Verdict: ledger.FalsePositive}, []string{"a"}},
 		"unjudged":          {ledger.Query{Unjudged: true}, []string{"b"}},
 		"since is included": {ledger.Query{Since: at(1)}, []string{"c", "b"}},

@@ -139,6 +139,10 @@ func tallies(t *testing.T, f *fixture) {
 	add(func(*ledger.Episode) {})
 	add(func(e *ledger.Episode) { e.Highest = alert.Critical })
 	add(func(e *ledger.Episode) { e.SourceMetric = "other" })
+	// Of what has ended and nobody judged, people were told of what was paged, and of what is low.
+	add(func(e *ledger.Episode) { e.EndedAt = at(10) })
+	add(func(e *ledger.Episode) { e.NotifiedAt, e.EndedAt = at(9), at(10) })
+	add(func(e *ledger.Episode) { e.Highest, e.EndedAt = alert.Low, at(12) })
 	check := func(since time.Time, want ...ledger.Tally) {
 		t.Helper()
 		f.view(func(tx ledger.Tx) {
@@ -150,15 +154,16 @@ func tallies(t *testing.T, f *fixture) {
 	none := map[ledger.Verdict]int64{}
 	critical := ledger.Tally{Rule: "r", Owner: "o", SourceMetric: "m", Severity: alert.Critical, Episodes: 1, Open: 1, OldestOpen: at(7), Verdicts: none}
 	other := ledger.Tally{Rule: "r", Owner: "o", SourceMetric: "other", Severity: alert.High, Episodes: 1, Open: 1, OldestOpen: at(8), Verdicts: none}
-	check(time.Time{}, ledger.Tally{
-		Rule: "r", Owner: "o", SourceMetric: "m", Severity: alert.High, Episodes: 6, Open: 3, OldestOpen: at(3),
-		Notified: 4, NotifiedJudged: 3,
+	low := ledger.Tally{Rule: "r", Owner: "o", SourceMetric: "m", Severity: alert.Low, Episodes: 1, Unjudged: 1, Verdicts: none}
+	check(time.Time{}, low, ledger.Tally{
+		Rule: "r", Owner: "o", SourceMetric: "m", Severity: alert.High, Episodes: 8, Open: 3, OldestOpen: at(3),
+		Notified: 5, NotifiedJudged: 3, Unjudged: 1,
 		Verdicts: map[ledger.Verdict]int64{ledger.TruePositive: 1, ledger.FalsePositive: 2, ledger.Expected: 1},
 	}, critical, other)
-	check(at(4), ledger.Tally{
-		Rule: "r", Owner: "o", SourceMetric: "m", Severity: alert.High, Episodes: 3, Open: 2, OldestOpen: at(4), Notified: 1,
+	check(at(4), low, ledger.Tally{
+		Rule: "r", Owner: "o", SourceMetric: "m", Severity: alert.High, Episodes: 5, Open: 2, OldestOpen: at(4), Notified: 2, Unjudged: 1,
 		Verdicts: map[ledger.Verdict]int64{ledger.Expected: 1},
 	}, critical, other)
-	check(at(8), other)
-	check(at(9))
+	check(at(11), low)
+	check(at(12))
 }

@@ -114,6 +114,15 @@ func (t *tx) Episodes(q ledger.Query) ([]*ledger.Episode, error) {
 	if q.Severity != 0 {
 		add("severity = ?", int64(q.Severity))
 	}
+	if q.AlertID != "" {
+		add("alert_id = ?", q.AlertID)
+	}
+	if q.Highest != 0 {
+		add("highest = ?", int64(q.Highest))
+	}
+	if q.Told {
+		add("(notified_at > 0 OR highest = ?)", int64(alert.Low))
+	}
 	if q.Verdict != "" {
 		add("verdict = ?", string(q.Verdict))
 	}

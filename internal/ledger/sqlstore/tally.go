@@ -88,6 +88,9 @@ func addTally(t *ledger.Tally, r tallyRow) {
 		t.Flapping += r.n
 	}
 	verdict := r.state >> tallyVerdict & tallyVerdictMask
+	if verdict == 0 && r.state&tallyOpen == 0 && (r.state&tallyNotified != 0 || r.highest == alert.Low) {
+		t.Unjudged += r.n
+	}
 	if r.state&tallyNotified != 0 {
 		t.Notified += r.n
 		if verdict > 0 {
