@@ -100,34 +100,50 @@ func (t *tx) Episodes(q ledger.Query) ([]*ledger.Episode, error) {
 		where = append(where, condition)
 		args = append(args, values...)
 	}
+	// Without statistics SQLite may take any index for any of the conditions. Only what selects the fewest may use its own.
+	narrowest := narrowest(&q)
+	text := func(column, value string) {
+		if column == narrowest {
+			add(column+" = ?", value)
+		} else {
+			add(column+" || '' = ?", value)
+		}
+	}
+	tier := func(column string, value alert.Severity) {
+		if column == narrowest {
+			add(column+" = ?", int64(value))
+		} else {
+			add(column+" + 0 = ?", int64(value))
+		}
+	}
 	if q.Open != nil && *q.Open {
 		add("ended_at = 0")
 	} else if q.Open != nil {
 		add("ended_at > 0")
 	}
+	if q.AlertID != "" {
+		text("alert_id", q.AlertID)
+	}
 	if q.Rule != "" {
-		add("rule = ?", q.Rule)
+		text("rule", q.Rule)
 	}
 	if q.Owner != "" {
-		add("owner = ?", q.Owner)
+		text("owner", q.Owner)
 	}
 	if q.Severity != 0 {
-		add("severity = ?", int64(q.Severity))
-	}
-	if q.AlertID != "" {
-		add("alert_id = ?", q.AlertID)
+		tier("severity", q.Severity)
 	}
 	if q.Highest != 0 {
-		add("highest = ?", int64(q.Highest))
+		tier("highest", q.Highest)
 	}
 	if q.Told {
 		add("(notified_at > 0 OR highest = ?)", int64(alert.Low))
 	}
 	if q.Verdict != "" {
-		add("verdict = ?", string(q.Verdict))
+		text("verdict", string(q.Verdict))
 	}
 	if q.Unjudged {
-		add("verdict = ''")
+		text("verdict", "")
 	}
 	if !q.Since.IsZero() {
 		add("opened_at >= ?", nanos(q.Since))
@@ -150,4 +166,24 @@ func (t *tx) Episodes(q ledger.Query) ([]*ledger.Episode, error) {
 		limit = defaultPage
 	}
 	return list(t, t.scanEpisode, query+"ORDER BY opened_at DESC, id DESC LIMIT ?", append(args, limit)...)
+}
+
+// narrowest is the column of the condition that most likely selects the fewest episodes; "" where it is that they are open,
+// or where there is none.
+func narrowest(q *ledger.Query) string {
+	switch {
+	case q.AlertID != "":
+		return "alert_id"
+	case q.Open != nil && *q.Open:
+		return ""
+	case q.Rule != "":
+		return "rule"
+	case q.Owner != "":
+		return "owner"
+	case q.Unjudged || q.Verdict != "":
+		return "verdict"
+	case q.Severity != 0:
+		return "severity"
+	}
+	return ""
 }

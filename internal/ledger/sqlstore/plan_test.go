@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -120,4 +121,40 @@ func openFile(t testing.TB, path string) *Ledger {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
 	return l
+}
+
+// Of several conditions the one that selects the fewest decides which index is used: the open ones are few, and so are a
+// rule's beside a tier's.
+func TestTheNarrowestIndexIsUsed(t *testing.T) {
+	l := openFile(t, filepath.Join(t.TempDir(), "alerts.db"))
+	yes, no := true, false
+	planned := 0
+	for index, queries := range map[string][]ledger.Query{
+		"episodes_open": {
+			{Open: &yes}, {Open: &yes, Severity: alert.High}, {Open: &yes, Rule: "r", Owner: "o", Unjudged: true, Since: time.Unix(1, 0)},
+		},
+		"episodes_of_alert": {{AlertID: "a", Open: &no, Unjudged: true, Since: time.Unix(1, 0)}},
+		"episodes_of_rule": {
+			{Rule: "r", Owner: "o"}, {Rule: "r", Owner: "o", Highest: alert.High, Open: &no, Unjudged: true, Told: true, Since: time.Unix(1, 0)},
+			{Rule: "r", Severity: alert.Low, Verdict: ledger.Expected},
+		},
+		"episodes_of_owner":   {{Owner: "o", Severity: alert.Low}, {Owner: "o", Unjudged: true, Open: &no}},
+		"episodes_of_verdict": {{Unjudged: true, Severity: alert.Low}, {Verdict: ledger.Expected, Since: time.Unix(1, 0)}},
+	} {
+		for _, q := range queries {
+			err := l.submit(context.Background(), l.requests, time.Unix(3, 0), func(tx *tx) error {
+				before := maps.Clone(tx.session.statements)
+				_, err := tx.Episodes(q)
+				for query := range tx.session.statements {
+					if _, known := before[query]; !known {
+						planned++
+						assert.Regexp(t, "INDEX "+index+`\b`, strings.Join(plan(t, tx, query), "; "), query)
+					}
+				}
+				return err
+			})
+			require.NoError(t, err)
+		}
+	}
+	assert.Equal(t, 11, planned)
 }
