@@ -238,7 +238,7 @@ func (s *Site) showAlert(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id := r.PathValue("id")
-	p := alertPage{frame: s.frame(asker), Named: s.opts.Authenticator == ""}
+	p := alertPage{frame: s.frame(asker), Named: s.anonymous()}
 	p.Now, err = s.view(r.Context(), func(rd *reader) (err error) {
 		p.row.Alert, err = rd.story(id)
 		return err
@@ -253,7 +253,7 @@ func (s *Site) showAlert(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Site) frame(p person) frame {
-	if s.opts.Authenticator == "" {
+	if s.anonymous() {
 		return frame{}
 	}
 	return frame{Person: p.name}

@@ -301,7 +301,7 @@ func (s *Site) showSilences(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := silencesPage{frame: s.frame(asker), Form: form{Token: token, Back: silencesPath}, Named: s.opts.Authenticator == "", Matchers: matchers}
+	p := silencesPage{frame: s.frame(asker), Form: form{Token: token, Back: silencesPath}, Named: s.anonymous(), Matchers: matchers}
 	p.Title, p.Notice = "Silences", notices[done]
 	if p.Silences, p.Now, err = s.silences(r); err != nil {
 		return err

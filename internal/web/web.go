@@ -7,7 +7,6 @@ package web
 import (
 	"context"
 	"maps"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -34,9 +33,14 @@ type Options struct {
 	Authenticator string
 	// Assessor concludes about rules; nil is one with the defaults.
 	Assessor *quality.Assessor
-	// LoopbackHosts refuses requests whose Host is not a name of this machine's loopback interface. Without it a page
-	// from anywhere could have its own name resolve to 127.0.0.1 and then use the API as its own origin.
+	// UserHeader is the header in which a proxy that authenticates people names them; "" where there is none. A request
+	// without it is refused. Who serves the site makes sure that nobody but the proxy gets through to it.
+	UserHeader string
+	// LoopbackHosts refuses requests whose Host is not a name of this machine's loopback interface, nor one of Hosts. Without
+	// it a page from anywhere could have its own name resolve to 127.0.0.1 and then use the API as its own origin.
 	LoopbackHosts bool
+	// Hosts are further names of this server, without ports: those that a proxy is reached by.
+	Hosts []string
 
 	// Answered is told of every answer; route is one of a fixed set. Done is told of every deed that was recorded, and
 	// Failed of every error of the ledger. All three may be nil.
@@ -117,24 +121,13 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
-	if s.opts.LoopbackHosts && !loopbackHost(r.Host) {
-		fail(w, r, false, problem{http.StatusMisdirectedRequest,
-			"this server is not known by that name: without authentication it answers on localhost only"})
-		s.answered("none", http.StatusMisdirectedRequest)
+	if p := s.entrance(r); p.code != 0 {
+		fail(w, r, false, p)
+		s.answered("none", p.code)
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
 	s.mux.ServeHTTP(w, r)
-}
-
-// loopbackHost reports whether a Host header names the loopback interface.
-func loopbackHost(host string) bool {
-	name, _, err := net.SplitHostPort(host)
-	if err != nil {
-		name = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	}
-	ip := net.ParseIP(name)
-	return strings.EqualFold(name, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 // serve answers with what a route's handler says, in the form that its callers read.

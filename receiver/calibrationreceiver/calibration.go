@@ -71,7 +71,9 @@ func (c *calibration) start(ctx context.Context, extensions map[component.ID]com
 		Now:           time.Now,
 		Authenticator: c.config.authenticator(),
 		Assessor:      assessor,
-		LoopbackHosts: c.unprotected(),
+		UserHeader:    c.config.TrustedUserHeader,
+		LoopbackHosts: c.config.checksHosts(),
+		Hosts:         c.config.TrustedHosts,
 		Answered:      c.obs.answered,
 		Done:          c.obs.fedBack,
 		Failed:        func(err error) { c.set.Logger.Warn("The alert ledger failed a request", zap.Error(err)) },
@@ -148,11 +150,6 @@ func findLedger(extensions map[component.ID]component.Component, id component.ID
 	return l, nil
 }
 
-// unprotected reports whether the loopback interface is all that protects the server.
-func (c *calibration) unprotected() bool {
-	return !c.config.HTTP.Auth.HasValue() && c.config.HTTP.NetAddr.Transport != "unix"
-}
-
 func (c *calibration) listen(ctx context.Context, extensions map[component.ID]component.Component, site http.Handler) error {
 	server, err := c.config.HTTP.ToServer(ctx, extensions, c.set.TelemetrySettings, site, confighttp.WithErrorHandler(c.refuse))
 	if err != nil {
@@ -164,9 +161,13 @@ func (c *calibration) listen(ctx context.Context, extensions map[component.ID]co
 		return fmt.Errorf("http.endpoint: %w", err)
 	}
 	address, tcp := listener.Addr().(*net.TCPAddr)
-	if c.unprotected() && (!tcp || !address.IP.IsLoopback()) {
+	if c.config.loopbackOnly() && (!tcp || !address.IP.IsLoopback()) {
+		instead := "http.auth"
+		if c.config.TrustedUserHeader != "" {
+			instead = "http.tls with client_ca_file"
+		}
 		return errors.Join(listener.Close(), fmt.Errorf("http.endpoint: %q is not the loopback interface here: "+
-			"give an address such as 127.0.0.1:9195, or set http.auth (got %s)", c.config.HTTP.NetAddr.Endpoint, listener.Addr()))
+			"give an address such as 127.0.0.1:9195, or set %s (got %s)", c.config.HTTP.NetAddr.Endpoint, instead, listener.Addr()))
 	}
 	if tcp && !address.IP.IsLoopback() && !c.config.HTTP.TLS.HasValue() {
 		c.set.Logger.Warn("People's credentials reach the page unencrypted: set http.tls, or serve it behind a proxy that does",

@@ -25,8 +25,10 @@ type Config struct {
 	Ledger component.ID `mapstructure:"ledger"`
 	// HTTP is where the page and the API are served.
 	HTTP confighttp.ServerConfig `mapstructure:"http"`
-	// TrustedUserHeader is not supported yet.
+	// TrustedUserHeader is the header in which an authenticating proxy names the person, over mTLS or loopback only; "" for none.
 	TrustedUserHeader string `mapstructure:"trusted_user_header"`
+	// TrustedHosts are the names that the proxy passes on in Host, beside those of the loopback interface.
+	TrustedHosts []string `mapstructure:"trusted_hosts"`
 	// CollectionInterval is how often the metrics are emitted.
 	CollectionInterval time.Duration `mapstructure:"collection_interval"`
 	// Window is the time over which ratios are taken, up to now, in Prometheus' notation (30d).
@@ -122,16 +124,13 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 
 // Validate checks the configuration. Whether the ledger exists shows at the start.
 func (c *Config) Validate() error {
-	errs := []error{c.validateHTTP()}
+	errs := []error{c.validateHTTP(), c.validateProxy()}
 	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if c.CollectionInterval < shortestCollectionInterval {
 		refuse("collection_interval: must be at least %s (got %s)", shortestCollectionInterval, c.CollectionInterval)
 	}
 	if c.Window <= 0 {
 		refuse("window: must be positive, such as 30d (got %s)", c.Window)
-	}
-	if c.TrustedUserHeader != "" {
-		refuse("trusted_user_header: not supported yet: leave it out and set http.auth")
 	}
 	if c.Webhooks.HasValue() {
 		errs = append(errs, c.Webhooks.Get().validate())
@@ -151,7 +150,7 @@ func (c *Config) validateHTTP() error {
 		host, _, err := net.SplitHostPort(c.HTTP.NetAddr.Endpoint)
 		if err != nil {
 			refuse("http.endpoint: must be host:port, such as localhost:9195 (got %q)", c.HTTP.NetAddr.Endpoint)
-		} else if !c.HTTP.Auth.HasValue() && !isLoopback(host) {
+		} else if !c.HTTP.Auth.HasValue() && c.TrustedUserHeader == "" && !isLoopback(host) {
 			refuse("http.endpoint: must be a loopback address such as localhost:9195 as long as http.auth is not set, "+
 				"since whoever reaches it can answer alerts (got %q)", c.HTTP.NetAddr.Endpoint)
 		}

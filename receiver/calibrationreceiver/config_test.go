@@ -1,6 +1,7 @@
 package calibrationreceiver
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -53,6 +54,11 @@ func TestAccepted(t *testing.T) {
 		"smaller bodies":         `http: {max_request_body_size: 1000}`,
 		"keep-alives":            `http: {keepalive: {idle_timeout: 10s}}`,
 		"an unused empty header": `trusted_user_header: ""`,
+		"a proxy on loopback":    `trusted_user_header: X-Forwarded-User`,
+		"a proxy by its name":    `{trusted_user_header: remote-user, trusted_hosts: [alerts.example.com, 10.1.2.3]}`,
+		"a proxy on a socket":    `{trusted_user_header: X-User, http: {transport: unix, endpoint: /run/alerts.sock}}`,
+		"a proxy over mTLS":      `{trusted_user_header: X-User, http: {endpoint: "0.0.0.0:9195", tls: {cert_file: a, key_file: b, client_ca_file: c}}}`,
+		"a proxy with a token":   `{trusted_user_header: X-User, http: {auth: {authenticator: bearertokenauth}}}`,
 	} {
 		_, err := load(t, yaml)
 		assert.NoError(t, err, name)
@@ -78,7 +84,6 @@ func TestRefused(t *testing.T) {
 		`http: {write_timeout: 0s}`:                               `http.write_timeout: must be positive`,
 		`collection_interval: 10ms`:                               `collection_interval: must be at least 1s (got 10ms)`,
 		`window: 0s`:                                              `window: must be positive, such as 30d (got 0s)`,
-		`trusted_user_header: X-User`:                             `trusted_user_header: not supported yet: leave it out and set http.auth`,
 		`webhooks: {}`:                                            `webhooks: must have at least one of pagerduty, slack, standard, alertmanager, gates`,
 		`webhooks: {slack: {}}`:                                   `webhooks.slack.signing_secret: must not be empty`,
 		`webhooks: {pagerduty: {signing_secrets: [x, ""]}}`:       `webhooks.pagerduty.signing_secrets[1]: must not be empty`,
@@ -102,4 +107,58 @@ func TestRefused(t *testing.T) {
 			assert.Contains(t, err.Error(), want, yaml)
 		}
 	}
+}
+
+// A proxy's word for who asks is taken only where nobody else can give it.
+func TestProxyRefused(t *testing.T) {
+	const anyName = `trusted_user_header: whoever reaches http.endpoint could claim any name: listen on a loopback address such as localhost:9195 or on a unix socket, ` +
+		`or set http.tls with a client_ca_file that has signed the proxy's certificate alone (got "X-User" on "0.0.0.0:9195")`
+	for yaml, want := range map[string]string{
+		`http: {endpoint: "0.0.0.0:9195"}`:                                                                                 anyName,
+		`http: {endpoint: "0.0.0.0:9195", auth: {authenticator: basicauth}}`:                                               anyName,
+		`http: {endpoint: "0.0.0.0:9195", tls: {cert_file: a, key_file: b}}`:                                               anyName,
+		`http: {endpoint: "0.0.0.0:9195", tls: {cert_file: a, key_file: b, ca_file: c}}`:                                   anyName,
+		`trusted_hosts: ["alerts.example.com:443"]`:                                                                        `trusted_hosts[0]: must be a host name without port, such as alerts.example.com (got "alerts.example.com:443")`,
+		`trusted_hosts: [a.example, "https://b.example"]`:                                                                  `trusted_hosts[1]: must be a host name without port`,
+		`trusted_hosts: ["*"]`:                                                                                             `trusted_hosts[0]: must be a host name without port`,
+		`trusted_hosts: [""]`:                                                                                              `trusted_hosts[0]: must be a host name without port`,
+		`{trusted_hosts: [a.example], http: {auth: {authenticator: basicauth}}}`:                                           `trusted_hosts: must be left out`,
+		`{trusted_hosts: [a.example], http: {transport: unix, endpoint: /s}}`:                                              `trusted_hosts: must be left out`,
+		`{trusted_hosts: [a.example], http: {endpoint: "0.0.0.0:1", tls: {cert_file: a, key_file: b, client_ca_file: c}}}`: `trusted_hosts: must be left out`,
+	} {
+		if !strings.HasPrefix(yaml, "{") {
+			yaml = "{" + yaml + "}"
+		}
+		yaml = strings.Replace(yaml, "{", "{trusted_user_header: X-User, ", 1)
+		_, err := load(t, yaml)
+		if assert.Error(t, err, yaml) {
+			assert.Contains(t, err.Error(), want, yaml)
+			assert.NotContains(t, err.Error(), "http.endpoint: must be", "one error, not two: %s", yaml)
+		}
+	}
+	_, err := load(t, `trusted_hosts: [alerts.example.com]`)
+	assert.ErrorContains(t, err, `trusted_hosts: must be left out: names are checked only where trusted_user_header comes over the loopback interface without http.auth`)
+}
+
+// Headers that a client may send through a proxy, or have dropped on the way, name nobody.
+func TestUserHeaders(t *testing.T) {
+	for _, name := range []string{"X-User", "X-Forwarded-User", "Remote-User", "x-auth-request-email", "Cf-Access-Authenticated-User-Email", "Tailscale-User-Login", "X-User2"} {
+		assert.Empty(t, oddHeader(name), name)
+	}
+	for name, why := range map[string]string{
+		"X_User": "underscore", "X_Forwarded-User": "underscore", "REMOTE_USER": "underscore",
+		"": "must be the name of a header", "X User": "must be the name of a header", "X-User:": "must be the name of a header", "X-": "must be the name of a header",
+		"-X": "must be the name of a header", "X--User": "must be the name of a header", "X-Üser": "must be the name of a header", "X-User\r\nY": "must be the name of a header",
+		"X.User":     "must be the name of a header",
+		"Connection": "clients send", "keep-alive": "clients send", "TE": "clients send", "Proxy-Authorization": "clients send", "transfer-encoding": "clients send",
+		"Authorization": "clients send", "cookie": "clients send", "Host": "clients send", "Origin": "clients send", "Referer": "clients send", "User-Agent": "clients send",
+		"X-Forwarded-For": "clients send", "x-real-ip": "clients send", "Accept": "clients send", "accept-language": "clients send", "Content-Type": "clients send",
+		"Content-Language": "clients send", "Range": "clients send", "Sec-Fetch-User": "clients send", "Save-Data": "clients send", "If-Match": "clients send",
+		"Access-Control-Request-Headers": "clients send", "X-Requested-With": "clients send", "traceparent": "clients send",
+	} {
+		assert.Contains(t, oddHeader(name), why, name)
+	}
+	_, err := load(t, `trusted_user_header: X_User`)
+	assert.ErrorContains(t, err, `trusted_user_header: must not contain an underscore, which some servers take for a hyphen and others drop, so that a proxy may pass on what `+
+		`a client sends: name one that only the proxy sets, such as X-Forwarded-User (got "X_User")`)
 }
