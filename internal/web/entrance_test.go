@@ -156,7 +156,9 @@ func TestFormsBehindAProxy(t *testing.T) {
 // A proxy passes on either the name that it is reached by, which is configured, or that of the loopback interface.
 func TestHostsOfAProxy(t *testing.T) {
 	l := newTown(t)
-	s := newSite(t, l, func(o *Options) { o.LoopbackHosts, o.Hosts = true, []string{"alerts.example.com", "10.1.2.3", "2001:db8::1"} })
+	s := newSite(t, l, func(o *Options) {
+		o.LoopbackHosts, o.Hosts = true, []string{"alerts.example.com", "10.1.2.3", "2001:db8::1"}
+	})
 	for host, code := range map[string]int{
 		"alerts.example.com": 200, "ALERTS.example.com:443": 200, "10.1.2.3:9195": 200, "[2001:db8::1]:9195": 200, "[2001:db8::1]": 200, "localhost:9195": 200,
 		"alerts.example.com.evil.example": 421, "xalerts.example.com": 421, "example.com": 421, "10.1.2.4": 421, "": 421,

@@ -82,6 +82,16 @@ func New(opts Options) *Site {
 	return s
 }
 
+// Routes lists what the site answers, as method and path: "GET /alerts/{id}". HEAD goes with GET.
+func (s *Site) Routes() (all []string) {
+	for _, r := range s.routes() {
+		for _, method := range slices.Sorted(maps.Keys(r.methods)) {
+			all = append(all, method+" "+r.pattern)
+		}
+	}
+	return all
+}
+
 func (s *Site) routes() []route {
 	get := func(h handler) map[string]handler { return map[string]handler{http.MethodGet: h} }
 	routes := []route{

@@ -43,7 +43,7 @@ func (a Alertmanager) Read(header http.Header, body []byte, _ time.Time) (Delive
 		if i == mostAlerts {
 			break
 		}
-		f := Feedback{Kind: Relayed, EpisodeID: one.Labels["episode_id"], AlertID: one.Labels["alert_id"], By: bounded("alertmanager/"+b.Receiver, longestName)}
+		f := Feedback{Kind: Relayed, EpisodeID: one.Labels["episode_id"], AlertID: one.Labels["alert_id"], By: nameOf("alertmanager/"+b.Receiver, "")}
 		if one.Status == "firing" && (f.EpisodeID != "" || f.AlertID != "") {
 			d.Feedback = append(d.Feedback, f)
 		}

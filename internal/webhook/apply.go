@@ -13,6 +13,8 @@ type Applied struct {
 	// the event was here before: nothing was done.
 	Done, Unknown int
 	Repeated      bool
+	// Ignored says that the delivery asked for nothing.
+	Ignored bool
 }
 
 // longestSnooze bounds a snooze, as on the page.
@@ -56,6 +58,8 @@ func Apply(tx ledger.Tx, source string, d Delivery) (Applied, error) {
 // for all.
 func episodes(tx ledger.Tx, f Feedback) (ids []string, err error) {
 	switch {
+	case f.EpisodeID != "" && (f.Kind == Acknowledge || f.Kind == Unacknowledge):
+		return together(tx, f.EpisodeID)
 	case f.EpisodeID != "":
 		return []string{f.EpisodeID}, nil
 	case f.AlertID != "":
@@ -89,6 +93,31 @@ func episodes(tx ledger.Tx, f Feedback) (ids []string, err error) {
 		}
 	}
 	return ids, nil
+}
+
+// together is an episode, or, where it has ended, an open one of those that it was paged with: the button of a message
+// about several is meant for all of them.
+func together(tx ledger.Tx, id string) ([]string, error) {
+	e, err := tx.Episode(id)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if e.Open() || e.GroupID == "" {
+		return []string{id}, nil
+	}
+	members, err := tx.GroupEpisodes(e.GroupID)
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range members {
+		if one.Open() {
+			return []string{one.ID}, nil
+		}
+	}
+	return nil, nil
 }
 
 func (f Feedback) apply(tx ledger.Tx, id string) error {

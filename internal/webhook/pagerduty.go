@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// pagerDutyPatience is how old an event may be: PagerDuty tries again for two days. Its signature covers no time of its own.
+// pagerDutyPatience is how old an event may be: PagerDuty tries again for two days. Its signature covers no time but the
+// event's.
 const pagerDutyPatience = 48 * time.Hour
 
 // PagerDuty reads v3 webhooks. Several secrets are taken while one is being replaced by another.
@@ -43,16 +44,16 @@ func (p PagerDuty) Read(header http.Header, body []byte, now time.Time) (Deliver
 	}
 	e := b.Event
 	if e.ID == "" || e.Type == "" {
-		return Delivery{}, fmt.Errorf("%w: event.id and event.event_type must be there", ErrUnreadable)
+		return Delivery{}, fmt.Errorf("%w: event.id and event.event_type must be there: is it a webhook of version 3?", ErrUnreadable)
 	}
-	if age := now.Sub(e.OccurredAt); age > pagerDutyPatience || age < -pagerDutyPatience {
+	if age := now.Sub(e.OccurredAt); age > pagerDutyPatience || age < -tolerance {
 		return Delivery{}, ErrUnverified
 	}
 	d := Delivery{EventID: bounded(e.ID, longestName)}
 	f := Feedback{Key: e.Data.IncidentKey, By: "PagerDuty"}
 	person := e.Agent != nil && strings.HasPrefix(e.Agent.Type, "user")
 	if person {
-		f.By = bounded(e.Agent.Summary, longestName)
+		f.By = nameOf(e.Agent.Summary, f.By)
 	}
 	switch e.Type {
 	case "incident.acknowledged":

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -27,57 +28,75 @@ type Options struct {
 	Sources map[string]Source
 	// GateToken lets controllers poll the gates; empty: there are none.
 	GateToken string
-	// Answered is told of every answer, Applied of every delivery that was taken, Failed of every error of the ledger. All may be nil.
+	// Answered is told of every answer; route is one of Routes, or "none". Applied is told of every delivery that was taken, also where
+	// it was about nothing of ours, Refused of every one that was not, Failed of every error of the ledger. All may be nil.
 	Answered func(route string, code int)
 	Applied  func(source string, a Applied)
+	Refused  func(source string, err error)
 	Failed   func(error)
 }
 
 // Prefix is where the routes are.
 const Prefix = "/api/v1/"
 
+// route is one path with its method. answer returns the status that it has answered with.
+type route struct {
+	pattern, method string
+	answer          func(w http.ResponseWriter, r *http.Request) int
+}
+
+func (o Options) routes() (all []route) {
+	for _, name := range slices.Sorted(maps.Keys(o.Sources)) {
+		all = append(all, route{Prefix + "webhooks/" + name, http.MethodPost, func(w http.ResponseWriter, r *http.Request) int {
+			return o.take(w, r, name, o.Sources[name])
+		}})
+	}
+	if o.GateToken != "" {
+		all = append(all, route{Prefix + "gates/{target}", http.MethodGet, o.opinion}, route{Prefix + "gates/{target}/rollback", http.MethodPost, o.rollback})
+	}
+	return all
+}
+
+// Routes lists what is answered, as method and path: "POST /api/v1/webhooks/slack".
+func (o Options) Routes() (all []string) {
+	for _, r := range o.routes() {
+		all = append(all, r.method+" "+r.pattern)
+	}
+	return all
+}
+
 // New returns the webhooks' handler. What is not configured is not found.
 func New(o Options) http.Handler {
 	mux := http.NewServeMux()
-	serve := func(pattern, method string, answer func(w http.ResponseWriter, r *http.Request) int) {
+	serve := func(pattern string, answer func(w http.ResponseWriter, r *http.Request) int) {
+		name := pattern
+		if pattern == "/" {
+			name = "none"
+		}
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			h := w.Header()
 			h.Set("Content-Type", "application/json")
 			h.Set("Cache-Control", "no-store")
 			h.Set("X-Content-Type-Options", "nosniff")
-			var code int
-			if r.Method != method && (method != http.MethodGet || r.Method != http.MethodHead) {
-				h.Set("Allow", method)
-				code = write(w, http.StatusMethodNotAllowed, map[string]string{"error": "the method must be " + method})
-			} else {
-				code = answer(w, r)
-			}
+			code := answer(w, r)
 			if o.Answered != nil {
-				o.Answered(pattern, code)
+				o.Answered(name, code)
 			}
 		})
 	}
-	for name, source := range o.Sources {
-		serve(Prefix+"webhooks/"+name, http.MethodPost, func(w http.ResponseWriter, r *http.Request) int { return o.take(w, r, name, source) })
+	for _, one := range o.routes() {
+		serve(one.pattern, func(w http.ResponseWriter, r *http.Request) int {
+			if r.Method == one.method || r.Method == http.MethodHead && one.method == http.MethodGet {
+				return one.answer(w, r)
+			}
+			w.Header().Set("Allow", one.method)
+			return write(w, http.StatusMethodNotAllowed, map[string]string{"error": "the method must be " + one.method})
+		})
 	}
-	if o.GateToken != "" {
-		serve(Prefix+"gates/{target}", http.MethodGet, o.opinion)
-		serve(Prefix+"gates/{target}/rollback", http.MethodPost, o.rollback)
-	}
-	mux.HandleFunc("/", http.NotFound)
-	return notFound{mux}
-}
-
-// notFound answers what no route does.
-type notFound struct{ mux *http.ServeMux }
-
-func (n notFound) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if _, pattern := n.mux.Handler(r); pattern == "/" || pattern == "" {
-		w.Header().Set("Content-Type", "application/json")
-		write(w, http.StatusNotFound, map[string]string{"error": "there is nothing here, or it is not configured"})
-		return
-	}
-	n.mux.ServeHTTP(w, r)
+	serve("/", func(w http.ResponseWriter, _ *http.Request) int {
+		return write(w, http.StatusNotFound, map[string]string{"error": "there is nothing here, or it is not configured"})
+	})
+	return mux
 }
 
 func write(w http.ResponseWriter, code int, v any) int {
@@ -89,7 +108,12 @@ func write(w http.ResponseWriter, code int, v any) int {
 
 // take answers after what was said is durable.
 func (o Options) take(w http.ResponseWriter, r *http.Request, name string, source Source) int {
-	refuse := func(code int, err error) int { return write(w, code, map[string]string{"error": err.Error()}) }
+	refuse := func(code int, err error) int {
+		if o.Refused != nil && code < http.StatusInternalServerError {
+			o.Refused(name, err)
+		}
+		return write(w, code, map[string]string{"error": err.Error()})
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	if err != nil {
 		var tooLarge *http.MaxBytesError
@@ -105,13 +129,15 @@ func (o Options) take(w http.ResponseWriter, r *http.Request, name string, sourc
 	case err != nil:
 		return refuse(http.StatusBadRequest, err)
 	}
-	var a Applied
-	ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
-	defer cancel()
-	err = o.Ledger.Update(ctx, o.Now(), func(tx ledger.Tx) (err error) {
-		a, err = Apply(tx, name, d)
-		return err
-	})
+	a := Applied{Ignored: len(d.Feedback) == 0}
+	if !a.Ignored { // what asks for nothing leaves no trace
+		ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
+		defer cancel()
+		err = o.Ledger.Update(ctx, o.Now(), func(tx ledger.Tx) (err error) {
+			a, err = Apply(tx, name, d)
+			return err
+		})
+	}
 	if err != nil {
 		if o.Failed != nil {
 			o.Failed(err)
@@ -126,7 +152,27 @@ func (o Options) take(w http.ResponseWriter, r *http.Request, name string, sourc
 	if a.Done == 0 && !a.Repeated {
 		code = http.StatusAccepted // taken, and about nothing that is known here
 	}
-	return write(w, code, map[string]int{"done": a.Done, "unknown": a.Unknown})
+	if replier, ok := source.(Replier); ok {
+		return write(w, code, replier.Reply(d, a))
+	}
+	return write(w, code, struct {
+		Done    int    `json:"done"`
+		Unknown int    `json:"unknown"`
+		Note    string `json:"note,omitempty"`
+	}{a.Done, a.Unknown, a.note()})
+}
+
+// note says, where nothing was done, why.
+func (a Applied) note() string {
+	switch {
+	case a.Repeated:
+		return "this event has been taken before: nothing was done again"
+	case a.Ignored:
+		return "it asks for nothing that can be done about an alert here"
+	case a.Done == 0:
+		return "it is about nothing that is open here"
+	}
+	return ""
 }
 
 // unknown is the opinion where the ledger does not answer.

@@ -53,15 +53,14 @@ func (s Slack) Read(header http.Header, body []byte, now time.Time) (Delivery, e
 	if err != nil {
 		return Delivery{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
+	if !form.Has("payload") {
+		return Delivery{}, fmt.Errorf("%w: it has no payload: Interactivity has to send here, not the Events API", ErrUnreadable)
+	}
 	var p slackPayload
 	if err := json.Unmarshal([]byte(form.Get("payload")), &p); err != nil {
 		return Delivery{}, fmt.Errorf("%w: payload: %w", ErrUnreadable, err)
 	}
-	name := p.User.Username
-	if name == "" {
-		name = p.User.Name
-	}
-	name = bounded(name, longestName)
+	name := nameOf(p.User.Username, nameOf(p.User.Name, nameOf(p.User.ID, "somebody")))
 	d := Delivery{EventID: bounded(strings.Join([]string{p.User.ID, p.TriggerID, p.Container.MessageTS + p.MessageTS, p.ActionTS}, "/"), longestName)}
 	for _, a := range p.Actions {
 		d.EventID = bounded(d.EventID+"/"+a.ActionTS, longestName)
@@ -73,6 +72,50 @@ func (s Slack) Read(header http.Header, body []byte, now time.Time) (Delivery, e
 		d.Feedback = append(d.Feedback, f)
 	}
 	return d, nil
+}
+
+// slackReply is a message to the person who has pressed the button, and to nobody else. Without replace_original it would
+// stand in the place of the alert, as any other answer of a body would.
+type slackReply struct {
+	ResponseType    string `json:"response_type"`
+	ReplaceOriginal bool   `json:"replace_original"`
+	Text            string `json:"text"`
+}
+
+// Reply implements Replier.
+func (Slack) Reply(d Delivery, a Applied) any {
+	reply := slackReply{ResponseType: "ephemeral"}
+	switch {
+	case a.Repeated:
+		reply.Text = "This has been done before."
+	case len(d.Feedback) == 0:
+		reply.Text = "Nothing was done: alerts know no such button."
+	case a.Done == 0:
+		reply.Text = "Nothing was done: the alert has ended, or is not known here any more."
+	default:
+		var said []string
+		for _, f := range d.Feedback {
+			said = append(said, f.said())
+		}
+		reply.Text = strings.Join(said, " ")
+	}
+	return reply
+}
+
+// said is what a feedback has done, in words.
+func (f *Feedback) said() string {
+	switch f.Kind {
+	case Acknowledge:
+		return "Acknowledged: the steps have stopped."
+	case Resolve:
+		return "Resolved."
+	case Snooze:
+		return "Snoozed for " + model.Duration(min(f.For, longestSnooze)).String() + "."
+	case Verdict:
+		return "Your verdict is recorded: " + strings.ReplaceAll(string(f.Verdict), "_", " ") + "."
+	default:
+		return "Done."
+	}
 }
 
 // about takes an episode's id or a dedup key.

@@ -58,10 +58,7 @@ func (s Standard) Read(header http.Header, body []byte, now time.Time) (Delivery
 	d := Delivery{EventID: bounded(header.Get(standardwebhooks.HeaderWebhookID), longestName)}
 	f := Feedback{
 		EpisodeID: b.Data.EpisodeID, AlertID: b.Data.AlertID, Key: b.Data.Key, Person: standardPerson,
-		By: bounded(b.Data.By, longestName), Note: bounded(b.Data.Note, longestNote),
-	}
-	if f.By == "" {
-		f.By = "webhook"
+		By: nameOf(b.Data.By, "webhook"), Note: bounded(b.Data.Note, longestNote),
 	}
 	unreadable := func(format string, args ...any) (Delivery, error) {
 		return Delivery{}, fmt.Errorf("%w: %s", ErrUnreadable, fmt.Sprintf(format, args...))

@@ -5,6 +5,7 @@ package webhook
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
@@ -44,6 +45,12 @@ type Delivery struct {
 	Feedback []Feedback
 }
 
+// Replier is a Source whose product wants an answer in its own words.
+type Replier interface {
+	// Reply is the body of the answer to what was taken.
+	Reply(d Delivery, a Applied) any
+}
+
 // Errors of requests.
 var (
 	// ErrUnverified says that the sender is not who may send.
@@ -66,6 +73,15 @@ const (
 	longestName = 200
 	longestNote = 4000
 )
+
+// nameOf is a name as pages show it, in one line; instead where there is none.
+func nameOf(text, instead string) string {
+	name := strings.Join(strings.Fields(bounded(text, longestName)), " ")
+	if name == "" {
+		return instead
+	}
+	return name
+}
 
 func bounded(text string, n int) string {
 	runes := []rune(text)

@@ -11,8 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -38,26 +36,30 @@ const (
 // rig is a handler over a ledger with one open alert, paged and in a group.
 type rig struct {
 	ledger.Ledger
-	t       *testing.T
+	t       testing.TB
 	now     time.Time
+	options Options
 	handler http.Handler
 	episode string
 	group   string
 	applied []Applied
+	refused []error
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t testing.TB) *rig {
 	r := &rig{t: t, now: ledgertest.Epoch, Ledger: ledgertest.New(t), group: `{alertname="R", owner="o"}:e1`}
 	standard, err := NewStandard([]string{standardSecret})
 	require.NoError(t, err)
-	r.handler = New(Options{
+	r.options = Options{
 		Ledger: r, Now: func() time.Time { return r.now }, GateToken: gateToken,
 		Sources: map[string]Source{
 			"pagerduty": PagerDuty{Secrets: []string{"old", pagerDutySecret}}, "slack": Slack{Secret: slackSecret},
 			"standard": standard, "alertmanager": Alertmanager{Token: amToken},
 		},
 		Applied: func(_ string, a Applied) { r.applied = append(r.applied, a) },
-	})
+		Refused: func(_ string, err error) { r.refused = append(r.refused, err) },
+	}
+	r.handler = New(r.options)
 	r.do(func(tx ledger.Tx) error {
 		_, e, err := ledger.Record(tx, &alert.Alert{
 			ID: "a1", Group: "g", Rule: "R", Owner: "o", Severity: alert.Critical, State: alert.Firing, Time: r.now, Reason: alert.ReasonThreshold,
@@ -93,7 +95,12 @@ func (r *rig) state() (e *ledger.Episode, g *ledger.Group) {
 
 func (r *rig) post(source, body string, header map[string]string) *httptest.ResponseRecorder {
 	r.t.Helper()
-	request := httptest.NewRequest(http.MethodPost, "/api/v1/webhooks/"+source, strings.NewReader(body))
+	return r.send(http.MethodPost, "/api/v1/webhooks/"+source, body, header)
+}
+
+func (r *rig) send(method, path, body string, header map[string]string) *httptest.ResponseRecorder {
+	r.t.Helper()
+	request := httptest.NewRequest(method, path, strings.NewReader(body))
 	for name, value := range header {
 		request.Header.Set(name, value)
 	}
@@ -110,16 +117,25 @@ func sign(secret string, parts ...string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// hash is what Alertmanager's integrations make of a dedup key.
+func hash(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:])
+}
+
 func (r *rig) pagerDuty(id, kind, agent string, at time.Time) (body string, header map[string]string) {
-	sum := sha256.Sum256([]byte(r.group))
 	body = fmt.Sprintf(`{"event": {"id": %q, "event_type": %q, "occurred_at": %q, "agent": {"summary": "Ada", "type": %q}, "data": {"incident_key": %q}}}`,
-		id, kind, at.Format(time.RFC3339), agent, hex.EncodeToString(sum[:]))
+		id, kind, at.Format(time.RFC3339), agent, hash(r.group))
 	return body, map[string]string{"X-PagerDuty-Signature": "v1=" + strings.Repeat("0", 64) + ",v1=" + sign(pagerDutySecret, body)}
 }
 
 func (r *rig) slack(action, value string, at time.Time) (body string, header map[string]string) {
+	return r.slackClick(action, value, "t"+action, at)
+}
+
+func (r *rig) slackClick(action, value, trigger string, at time.Time) (body string, header map[string]string) {
 	payload, err := json.Marshal(map[string]any{
-		"type": "block_actions", "user": map[string]string{"id": "U1", "username": "ada"}, "trigger_id": "t" + action,
+		"type": "block_actions", "user": map[string]string{"id": "U1", "username": "ada"}, "trigger_id": trigger,
 		"actions": []map[string]string{{"action_id": action, "value": value, "action_ts": "1.2"}},
 	})
 	require.NoError(r.t, err)
@@ -226,49 +242,6 @@ func TestAlertmanager(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, r.post("alertmanager", `{"version": "3"}`, header).Code)
 }
 
-// Each route with no credentials, with wrong ones, with right ones that are stale, and with right ones.
-func TestCredentials(t *testing.T) {
-	r := newRig(t)
-	requests := map[string]func(at time.Time) (string, map[string]string){
-		"pagerduty": func(at time.Time) (string, map[string]string) {
-			return r.pagerDuty("x"+at.String(), "incident.acknowledged", "user_reference", at)
-		},
-		"slack": func(at time.Time) (string, map[string]string) { return r.slack("acknowledge", r.episode, at) },
-		"standard": func(at time.Time) (string, map[string]string) {
-			return r.standard("x"+at.String(), "alert.acknowledge", `{"alert_id": "a1"}`, at)
-		},
-		"alertmanager": func(time.Time) (string, map[string]string) {
-			return `{"version": "4", "alerts": []}`, map[string]string{"Authorization": "Bearer " + amToken}
-		},
-	}
-	for source, make := range requests {
-		body, right := make(r.now)
-		require.Equal(t, http.StatusUnauthorized, r.post(source, body, nil).Code, source)
-		for name, value := range right {
-			wrong := map[string]string{}
-			for n, v := range right {
-				wrong[n] = v
-			}
-			last := value[len(value)-1]
-			wrong[name] = value[:len(value)-1] + string(last^1)
-			if name == "webhook-id" || name == "webhook-timestamp" || name == "X-Slack-Request-Timestamp" {
-				wrong[name] = "1"
-			}
-			require.Equal(t, http.StatusUnauthorized, r.post(source, body, wrong).Code, "%s %s", source, name)
-		}
-		if source != "alertmanager" { // its token signs nothing
-			require.Equal(t, http.StatusUnauthorized, r.post(source, body+" ", right).Code, source)
-			for _, at := range []time.Time{r.now.Add(-49 * time.Hour), r.now.Add(49 * time.Hour)} {
-				stale, header := make(at)
-				require.Equal(t, http.StatusUnauthorized, r.post(source, stale, header).Code, "%s at %s", source, at)
-			}
-		}
-		require.Less(t, r.post(source, body, right).Code, 300, source)
-	}
-	_, g := r.state()
-	require.False(t, g.AcknowledgedAt.IsZero())
-}
-
 func TestRoutes(t *testing.T) {
 	r := newRig(t)
 	ask := func(method, path string, header ...string) int {
@@ -293,63 +266,6 @@ func TestRoutes(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, ask(http.MethodGet, "/api/v1/gates/unknown", "Authorization", "Bearer "+gateToken))
 	body := strings.Repeat("x", MaxBody+1)
 	require.Equal(t, http.StatusRequestEntityTooLarge, r.post("pagerduty", body, nil).Code)
-}
-
-// The samples of others: verified with their secrets, refused when anything is changed.
-func TestSignatureVectors(t *testing.T) {
-	dir := filepath.Join("..", "..", "..", "shared", "testdata", "webhooks")
-	read := func(name string) []byte {
-		content, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			text := "the real samples are not there: " + name
-			if os.Getenv("CI") == "true" {
-				t.Fatal(text)
-			}
-			fmt.Fprintf(os.Stderr, "\n*** SKIPPED %s: %s\n\n", t.Name(), text)
-			t.Skip(text)
-		}
-		return content
-	}
-	var pd struct{ Secret, Valid, Mismatch string }
-	require.NoError(t, json.Unmarshal(read("pagerduty/v3-signature-vector.json"), &pd))
-	body := read("pagerduty/v3-incident.priority_updated.body.json")
-	occurred := time.Date(2021, 4, 26, 18, 0, 0, 0, time.UTC)
-	p := PagerDuty{Secrets: []string{pd.Secret}}
-	d, err := p.Read(http.Header{"X-Pagerduty-Signature": {pd.Valid}}, body, occurred)
-	require.NoError(t, err)
-	require.Equal(t, Delivery{EventID: "01BWDWL3NYY7LUFPZCC28QUCMK"}, d, "a change of priority says nothing about the alert")
-	_, err = p.Read(http.Header{"X-Pagerduty-Signature": {pd.Mismatch + "," + pd.Valid}}, body, occurred)
-	require.NoError(t, err, "one of several is enough")
-	for _, wrong := range []struct {
-		signature string
-		body      []byte
-		now       time.Time
-	}{{pd.Mismatch, body, occurred}, {"", body, occurred}, {pd.Valid, append(body, ' '), occurred}, {pd.Valid, body, occurred.Add(49 * time.Hour)}} {
-		_, err = p.Read(http.Header{"X-Pagerduty-Signature": {wrong.signature}}, wrong.body, wrong.now)
-		require.ErrorIs(t, err, ErrUnverified)
-	}
-
-	var vector map[string]string
-	require.NoError(t, json.Unmarshal(read("slack/signature-vector.json"), &vector))
-	header := http.Header{"X-Slack-Request-Timestamp": {vector["X-Slack-Request-Timestamp"]}, "X-Slack-Signature": {vector["X-Slack-Signature"]}}
-	s := Slack{Secret: vector["signing_secret"]}
-	signed := time.Unix(1531431954, 0)
-	require.True(t, s.verified(header, []byte(vector["body"]), signed.Add(time.Minute)))
-	require.False(t, s.verified(header, []byte(vector["body"]), signed.Add(6*time.Minute)), "stale")
-	require.False(t, s.verified(header, []byte(vector["body"]+" "), signed))
-	payload := url.Values{"payload": {string(read("slack/block_actions.json"))}}.Encode()
-	h := http.Header{}
-	h.Set("X-Slack-Request-Timestamp", strconv.FormatInt(signed.Unix(), 10))
-	h.Set("X-Slack-Signature", "v0="+sign(s.Secret, "v0:", strconv.FormatInt(signed.Unix(), 10), ":", payload))
-	d, err = s.Read(h, []byte(payload), signed)
-	require.NoError(t, err)
-	require.Empty(t, d.Feedback, "somebody else's button")
-	require.NotEmpty(t, d.EventID)
-
-	sample := read("alerta/prometheus_v4_alert.json")
-	d, err = Alertmanager{Token: amToken}.Read(http.Header{"Authorization": {"Bearer " + amToken}}, sample, signed)
-	require.NoError(t, err)
-	require.Empty(t, d.Feedback, "not our alert")
 }
 
 func TestGates(t *testing.T) {
@@ -438,45 +354,4 @@ func TestLedgerAway(t *testing.T) {
 		}
 	}
 	require.Equal(t, 3, failed)
-}
-
-func FuzzSources(f *testing.F) {
-	for _, body := range []string{`{"event":{"id":"1","event_type":"incident.acknowledged"}}`, `payload=%7B%7D`, `{"type":"alert.snooze","data":{"for":"1h"}}`, `{"version":"4","alerts":[{}]}`, ``, `[]`} {
-		f.Add(body)
-	}
-	standard, err := NewStandard([]string{standardSecret})
-	require.NoError(f, err)
-	v, err := standardwebhooks.NewWebhook(standardSecret)
-	require.NoError(f, err)
-	now := ledgertest.Epoch
-	f.Fuzz(func(t *testing.T, body string) {
-		stamp := strconv.FormatInt(now.Unix(), 10)
-		signature, err := v.Sign("id", now, []byte(body))
-		require.NoError(t, err)
-		h := http.Header{}
-		h.Set("X-PagerDuty-Signature", "v1="+sign(pagerDutySecret, body))
-		h.Set("X-Slack-Request-Timestamp", stamp)
-		h.Set("X-Slack-Signature", "v0="+sign(slackSecret, "v0:", stamp, ":", body))
-		h.Set("webhook-id", "id")
-		h.Set("webhook-timestamp", stamp)
-		h.Set("webhook-signature", signature)
-		h.Set("Authorization", "Bearer "+amToken)
-		for _, s := range []Source{PagerDuty{Secrets: []string{pagerDutySecret}}, Slack{Secret: slackSecret}, standard, Alertmanager{Token: amToken}} {
-			d, err := s.Read(h, []byte(body), now)
-			if err != nil {
-				continue
-			}
-			if len([]rune(d.EventID)) > longestName {
-				t.Fatalf("an event id of %d characters", len(d.EventID))
-			}
-			for _, one := range d.Feedback {
-				if one.Kind == "" || one.EpisodeID == "" && one.AlertID == "" && one.Key == "" {
-					t.Fatalf("a feedback about nothing: %+v", one)
-				}
-				if len([]rune(one.By)) > longestName+20 || len([]rune(one.Note)) > longestNote {
-					t.Fatal("a text without bounds")
-				}
-			}
-		}
-	})
 }

@@ -37,8 +37,9 @@ type calibration struct {
 	nextMetrics consumer.Metrics
 	nextLogs    consumer.Logs
 
-	// stopWebhooks ends the webhooks' server; nil where there is none.
+	// stopWebhooks ends the webhooks' server, which listens on hooks; both are nil where there is none.
 	stopWebhooks func(context.Context) error
+	hooks        net.Listener
 
 	server   *http.Server
 	listener net.Listener
@@ -151,7 +152,7 @@ func findLedger(extensions map[component.ID]component.Component, id component.ID
 }
 
 func (c *calibration) listen(ctx context.Context, extensions map[component.ID]component.Component, site http.Handler) error {
-	server, err := c.config.HTTP.ToServer(ctx, extensions, c.set.TelemetrySettings, site, confighttp.WithErrorHandler(c.refuse))
+	server, err := c.config.HTTP.ToServer(ctx, extensions, c.set.TelemetrySettings, site, confighttp.WithErrorHandler(c.refuse(&c.config.HTTP)))
 	if err != nil {
 		return fmt.Errorf("http: %w", err)
 	}
@@ -188,31 +189,6 @@ func (c *calibration) url(address net.Addr) string {
 	default:
 		return "http://" + address.String() + "/"
 	}
-}
-
-// refuse answers what confighttp refuses before the site sees it. A browser asks for a password only if it is told to.
-func (c *calibration) refuse(w http.ResponseWriter, _ *http.Request, text string, code int) {
-	h := w.Header()
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
-	if code == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", challenge(c.config.HTTP.Auth.Get().Config.AuthenticatorID.Type()))
-		text = "authenticate first" // an authenticator's own words may help who should not get in
-	}
-	web.WriteError(w, code, text)
-	c.obs.answered("none", code)
-}
-
-var bearerAuthenticators = map[string]bool{"bearertokenauth": true, "oidc": true}
-
-// challenge is how an authenticator wants to be answered. Those that want a token of their own say so; any other may
-// as well be asked by a password prompt.
-func challenge(authenticator component.Type) string {
-	const realm = ` realm="alerts"`
-	if bearerAuthenticators[authenticator.String()] {
-		return "Bearer" + realm
-	}
-	return "Basic" + realm + `, charset="UTF-8"`
 }
 
 // prepare has the site fetch what it keeps in the ledger and reports whether it has.

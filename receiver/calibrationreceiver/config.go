@@ -89,7 +89,7 @@ func createDefaultConfig() component.Config {
 	http := confighttp.NewDefaultServerConfig()
 	http.NetAddr.Endpoint = "localhost:9195"
 	http.MaxRequestBodySize = web.MaxBody
-	http.CompressionAlgorithms = []string{""} // nothing that is sent here is worth compressing
+	http.CompressionAlgorithms = noCompression
 	http.ReadHeaderTimeout = 5 * time.Second
 	http.ReadTimeout = 15 * time.Second
 	http.WriteTimeout = 30 * time.Second
@@ -142,41 +142,12 @@ func (c *Config) Validate() error {
 
 // validateHTTP is stricter than confighttp: who reaches this server can silence alerts.
 func (c *Config) validateHTTP() error {
-	var errs []error
-	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	switch c.HTTP.NetAddr.Transport {
-	case confignet.TransportTypeUnix:
-	case confignet.TransportTypeTCP, confignet.TransportTypeTCP4, confignet.TransportTypeTCP6:
-		host, _, err := net.SplitHostPort(c.HTTP.NetAddr.Endpoint)
-		if err != nil {
-			refuse("http.endpoint: must be host:port, such as localhost:9195 (got %q)", c.HTTP.NetAddr.Endpoint)
-		} else if !c.HTTP.Auth.HasValue() && c.TrustedUserHeader == "" && !isLoopback(host) {
-			refuse("http.endpoint: must be a loopback address such as localhost:9195 as long as http.auth is not set, "+
-				"since whoever reaches it can answer alerts (got %q)", c.HTTP.NetAddr.Endpoint)
-		}
-	default:
-		refuse("http.transport: must be tcp, tcp4, tcp6 or unix (got %q)", c.HTTP.NetAddr.Transport)
-	}
-	if auth := c.HTTP.Auth.Get(); auth != nil && auth.Config.AuthenticatorID == (component.ID{}) {
-		refuse("http.auth.authenticator: must name an extension that authenticates, such as basicauth")
-	}
-	if c.HTTP.CORS.HasValue() {
-		refuse("http.cors: not supported: only this page may use the API from within a browser")
-	}
-	if n := c.HTTP.MaxRequestBodySize; n <= 0 || n > web.MaxBody {
-		refuse("http.max_request_body_size: must be from 1 to %d (got %d)", web.MaxBody, n)
-	}
-	for _, t := range []struct {
-		key   string
-		value time.Duration
-	}{
-		{"read_header_timeout", c.HTTP.ReadHeaderTimeout},
-		{"read_timeout", c.HTTP.ReadTimeout},
-		{"write_timeout", c.HTTP.WriteTimeout},
-	} {
-		if t.value <= 0 {
-			refuse("http.%s: must be positive, so that slow clients are cut off (got %s)", t.key, t.value)
-		}
+	errs := validateServer("http", &c.HTTP, "localhost:9195", web.MaxBody)
+	host, _, err := net.SplitHostPort(c.HTTP.NetAddr.Endpoint)
+	unix := c.HTTP.NetAddr.Transport == confignet.TransportTypeUnix
+	if err == nil && !unix && !c.HTTP.Auth.HasValue() && c.TrustedUserHeader == "" && !isLoopback(host) {
+		errs = append(errs, fmt.Errorf("http.endpoint: must be a loopback address such as localhost:9195 as long as http.auth is not set, "+
+			"since whoever reaches it can answer alerts (got %q)", c.HTTP.NetAddr.Endpoint))
 	}
 	return errors.Join(errs...)
 }

@@ -2,6 +2,7 @@ package calibrationreceiver
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.opentelemetry.io/collector/receiver"
@@ -13,7 +14,7 @@ import (
 	"github.com/otelcol-escalation/otelcol-escalation/receiver/calibrationreceiver/internal/metadata"
 )
 
-// outcome is what became of a collection, a batch of events, or the events in it.
+// outcome is what became of a collection, a batch of events, the events in it, or a webhook.
 type outcome string
 
 const (
@@ -56,12 +57,25 @@ func (o *obsreport) fedBack(deed string) {
 
 // hooked counts what became of a webhook's feedback.
 func (o *obsreport) hooked(source string, a webhook.Applied) {
-	for outcome, n := range map[string]int{"done": a.Done, "unknown": a.Unknown, "repeated": boolean(a.Repeated)} {
+	for how, n := range map[outcome]int{"done": a.Done, "unknown": a.Unknown, "repeated": boolean(a.Repeated), "ignored": boolean(a.Ignored)} {
 		if n > 0 {
-			o.builder.ReceiverCalibrationWebhooks.Add(context.Background(), int64(n),
-				metric.WithAttributes(attribute.String("source", source), attribute.String("outcome", outcome)))
+			o.webhook(source, how, n)
 		}
 	}
+}
+
+// unhooked counts a webhook that was not taken.
+func (o *obsreport) unhooked(source string, err error) {
+	how := outcome("unreadable")
+	if errors.Is(err, webhook.ErrUnverified) {
+		how = "unverified"
+	}
+	o.webhook(source, how, 1)
+}
+
+func (o *obsreport) webhook(source string, how outcome, n int) {
+	o.builder.ReceiverCalibrationWebhooks.Add(context.Background(), int64(n),
+		metric.WithAttributes(attribute.String("source", source), attribute.String("outcome", string(how))))
 }
 
 func boolean(b bool) int {

@@ -63,7 +63,7 @@ func defaultWebhooks() WebhooksConfig {
 	http := confighttp.NewDefaultServerConfig()
 	http.NetAddr.Endpoint = "localhost:9196"
 	http.MaxRequestBodySize = webhook.MaxBody
-	http.CompressionAlgorithms = []string{""}
+	http.CompressionAlgorithms = noCompression
 	http.ReadHeaderTimeout = 5 * time.Second
 	http.ReadTimeout = 10 * time.Second
 	http.WriteTimeout = 10 * time.Second
@@ -122,22 +122,7 @@ func (c *WebhooksConfig) validate() error {
 	if len(sources) == 0 && !c.Gates.HasValue() {
 		errs = append(errs, errors.New("webhooks: must have at least one of pagerduty, slack, standard, alertmanager, gates"))
 	}
-	if _, _, err := net.SplitHostPort(c.HTTP.NetAddr.Endpoint); err != nil && c.HTTP.NetAddr.Transport != "unix" {
-		fail("http.endpoint: must be host:port, such as localhost:9196 (got %q)", c.HTTP.NetAddr.Endpoint)
-	}
-	if n := c.HTTP.MaxRequestBodySize; n <= 0 || n > webhook.MaxBody {
-		fail("http.max_request_body_size: must be from 1 to %d (got %d)", webhook.MaxBody, n)
-	}
-	for _, t := range []struct {
-		key   string
-		value time.Duration
-	}{
-		{"read_header_timeout", c.HTTP.ReadHeaderTimeout}, {"read_timeout", c.HTTP.ReadTimeout}, {"write_timeout", c.HTTP.WriteTimeout},
-	} {
-		if t.value <= 0 {
-			fail("http.%s: must be positive, so that slow clients are cut off (got %s)", t.key, t.value)
-		}
-	}
+	errs = append(errs, validateServer("webhooks.http", &c.HTTP, "localhost:9196", webhook.MaxBody)...)
 	return errors.Join(errs...)
 }
 
@@ -153,10 +138,10 @@ func (c *calibration) serveWebhooks(ctx context.Context, extensions map[componen
 		gate = string(config.Gates.Get().Token)
 	}
 	handler := webhook.New(webhook.Options{
-		Ledger: l, Now: time.Now, Sources: sources, GateToken: gate, Answered: c.obs.answered, Applied: c.obs.hooked,
+		Ledger: l, Now: time.Now, Sources: sources, GateToken: gate, Answered: c.obs.answered, Applied: c.obs.hooked, Refused: c.obs.unhooked,
 		Failed: func(err error) { c.set.Logger.Warn("The alert ledger failed a webhook", zap.Error(err)) },
 	})
-	server, err := config.HTTP.ToServer(ctx, extensions, c.set.TelemetrySettings, handler)
+	server, err := config.HTTP.ToServer(ctx, extensions, c.set.TelemetrySettings, handler, confighttp.WithErrorHandler(c.refuse(&config.HTTP)))
 	if err != nil {
 		return nil, fmt.Errorf("webhooks.http: %w", err)
 	}
@@ -169,6 +154,7 @@ func (c *calibration) serveWebhooks(ctx context.Context, extensions map[componen
 		c.set.Logger.Warn("Webhooks and their tokens come unencrypted: set webhooks.http.tls, or serve them behind a proxy that does",
 			zap.Stringer("address", address))
 	}
+	c.hooks = listener
 	c.work.Go(func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			fatal(fmt.Errorf("the webhooks' server stopped: %w", err))

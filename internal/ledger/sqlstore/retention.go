@@ -30,8 +30,13 @@ ORDER BY ordered_at LIMIT ?2`
 	oldChanges  = `SELECT id FROM threshold_changes WHERE at < ?1 ORDER BY at LIMIT ?2`
 	oldEvents   = `SELECT CAST(seq AS TEXT) FROM events WHERE episode_id IS NULL AND at < ?1 LIMIT ?2`
 	oldTrials   = `SELECT id FROM trials WHERE requested_at < ?1 LIMIT ?2`
-	oldSeen     = `SELECT id FROM seen_events WHERE at < ?1 ORDER BY at LIMIT ?2`
+
+	removeSeen = "DELETE FROM seen_events WHERE at < ?"
 )
+
+// remembered is how long an event that was taken is known at least, however short the retention: PagerDuty sends one again for two
+// days, and it must change nothing then.
+const remembered = 3 * 24 * time.Hour
 
 // Prune removes what ended before a time: episodes with their events and actions, then the groups and deliveries that nothing
 // refers to any more. It returns the number of episodes removed. Counters and histograms stay.
@@ -49,7 +54,6 @@ func (l *Ledger) Prune(ctx context.Context, now, before time.Time) (removed int,
 		{oldChanges, "DELETE FROM threshold_changes WHERE id = ?", new(int)},
 		{oldEvents, "DELETE FROM events WHERE seq = CAST(CAST(? AS TEXT) AS BIGINT)", new(int)},
 		{oldTrials, "DELETE FROM trials WHERE id = ?", new(int)},
-		{oldSeen, "DELETE FROM seen_events WHERE id = ?", new(int)},
 	} {
 		for {
 			var old []string
@@ -73,5 +77,8 @@ func (l *Ledger) Prune(ctx context.Context, now, before time.Time) (removed int,
 			}
 		}
 	}
-	return removed, nil
+	if at := now.Add(-remembered); at.Before(before) {
+		before = at
+	}
+	return removed, l.submit(ctx, l.requests, now, func(t *tx) error { return t.write(removeSeen, nanos(before)) })
 }

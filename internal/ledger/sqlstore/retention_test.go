@@ -116,3 +116,29 @@ func TestPrune(t *testing.T) {
 		return err
 	}))
 }
+
+// What webhooks have told is remembered for longer than their senders try again, and not for ever.
+func TestPruneOfSeenEvents(t *testing.T) {
+	l := open(t, t.TempDir()+"/alerts.db")
+	defer func() { require.NoError(t, l.Close()) }()
+	first := func(now time.Time, source, id string) (first bool) {
+		require.NoError(t, l.Update(context.Background(), now, func(tx ledger.Tx) (err error) {
+			first, err = tx.Once(source, id)
+			return err
+		}))
+		return first
+	}
+	const threeDays = 3 * 24 * time.Hour
+	now := ledgertest.Epoch
+	assert.True(t, first(now, "pagerduty", "1"))
+	assert.True(t, first(now.Add(threeDays), "slack", "1"), "another's event of the same id")
+	for _, c := range []struct {
+		later, retention time.Duration
+		known            bool
+	}{{49 * time.Hour, time.Hour, true}, {threeDays, time.Hour, true}, {threeDays + time.Second, 90 * 24 * time.Hour, true}, {threeDays + time.Second, time.Hour, false}} {
+		_, err := l.Prune(context.Background(), now.Add(c.later), now.Add(c.later-c.retention))
+		require.NoError(t, err)
+		assert.Equal(t, c.known, !first(now.Add(c.later), "pagerduty", "1"), "%s later, retention %s", c.later, c.retention)
+	}
+	assert.False(t, first(now.Add(threeDays), "slack", "1"), "that one is newer")
+}

@@ -103,7 +103,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ReceiverCalibrationWebhooks, err = builder.meter.Int64Counter(
 		"otelcol_receiver_calibration_webhooks",
-		metric.WithDescription("What pagers sent back, by what became of it; about alerts that are not here or have ended it is unknown, and repeated where the event had come before. [Alpha]"),
+		metric.WithDescription("What pagers sent back, by what became of it; about alerts that are not here or have ended it is unknown, repeated where the event had come before, ignored where it asks for nothing, and unverified or unreadable where it was refused. [Alpha]"),
 		metric.WithUnit("{feedback}"),
 	)
 	errs = errors.Join(errs, err)

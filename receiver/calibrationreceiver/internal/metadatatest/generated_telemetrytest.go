@@ -119,7 +119,7 @@ func AssertEqualReceiverCalibrationRequests(t *testing.T, tt *componenttest.Tele
 func AssertEqualReceiverCalibrationWebhooks(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_calibration_webhooks",
-		Description: "What pagers sent back, by what became of it; about alerts that are not here or have ended it is unknown, and repeated where the event had come before. [Alpha]",
+		Description: "What pagers sent back, by what became of it; about alerts that are not here or have ended it is unknown, repeated where the event had come before, ignored where it asks for nothing, and unverified or unreadable where it was refused. [Alpha]",
 		Unit:        "{feedback}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
