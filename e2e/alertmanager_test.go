@@ -26,6 +26,10 @@ type alertmanager struct {
 
 // cluster starts Alertmanagers that know each other.
 func cluster(t *testing.T, n int) (peers []*alertmanager) {
+	return clusterWith(t, n, "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
+}
+
+func clusterWith(t *testing.T, n int, document string) (peers []*alertmanager) {
 	path := ""
 	for _, name := range []string{"alertmanager", "prometheus-alertmanager"} {
 		if found, err := exec.LookPath(name); err == nil {
@@ -37,7 +41,7 @@ func cluster(t *testing.T, n int) (peers []*alertmanager) {
 		lacking(t, "Alertmanager is not installed")
 	}
 	s := newSettings(t)
-	config := s.write(t, "alertmanager.yaml", "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
+	config := s.write(t, "alertmanager.yaml", document)
 	ports := freePorts(t, 2*n)
 	for i := range n {
 		a := &alertmanager{t: t, address: ports[2*i], log: &syncBuffer{}}

@@ -17,8 +17,8 @@ import (
 // MaxBody is the largest body that is read, in bytes.
 const MaxBody = 256 << 10
 
-// answerWithin is how long a request may wait for the ledger: senders want an answer.
-const answerWithin = time.Second
+// answerWithin is how long a request may wait for the ledger: senders want an answer within a second.
+const answerWithin = 900 * time.Millisecond
 
 // Options are what the handler needs.
 type Options struct {
