@@ -116,7 +116,7 @@ func TestChart(t *testing.T) {
 	assert.NotContains(t, c.String(), "<style", "the page has a sheet")
 	assert.Len(t, of(all, "real"), 1+2, "the legend's and two bars'")
 	assert.Len(t, of(all, "false"), 1+2)
-	assert.Len(t, of(all, "hover"), 1, "where there is a title")
+	assert.Len(t, of(all, "hover"), 1+1, "where there is a title: a bar's and a marker's")
 	assert.Len(t, of(all, "span"), 1)
 	lines := of(all, "line")
 	require.Len(t, lines, 1+2)

@@ -75,7 +75,7 @@ func (p *plot) bar(w *canvas, b *Bar, parts []Part) {
 	}
 	from, to := p.x.At(b.From), p.x.At(b.To)
 	if to-from > 3 { // bars do not touch
-		from, to = from+0.5, to-0.5
+		to--
 	}
 	w.put(`<g class="bar">`)
 	w.title(b.Title)
@@ -164,22 +164,33 @@ func (c *Chart) levels(w *canvas, p *plot) {
 	}
 }
 
+// markers draws the lines up first: none may cross the label of another.
 func (c *Chart) markers(w *canvas, p *plot) {
 	for i := range c.Markers {
 		m := &c.Markers[i]
 		if !finite(m.At) {
 			continue
 		}
-		x := p.place(m)
-		w.put(`<g class="marker `, escape(m.Class), `">`)
-		w.title(m.Title)
-		head := p.top
+		x, head := p.place(m), p.top
 		if m.Label != "" {
 			head -= float64(p.rows[i]) * lineHeight
-			from, to := p.labelOf(m)
-			w.text("name", "middle", (from+to)/2, head-4, cut(m.Label, p.width-2*edge))
 		}
+		w.put(`<g class="marker `, escape(m.Class), `">`)
+		w.title(m.Title)
 		w.line("mark", x, head, x, p.bottom)
+		if m.Title != "" { // a line is hard to point at
+			w.rect("hover", x-5, head, 10, p.bottom-head, "")
+		}
+		w.put("</g>\n")
+	}
+	for i := range c.Markers {
+		m := &c.Markers[i]
+		if !finite(m.At) || m.Label == "" {
+			continue
+		}
+		from, to := p.labelOf(m)
+		w.put(`<g class="marker `, escape(m.Class), `">`)
+		w.text("name", "middle", (from+to)/2, p.top-float64(p.rows[i])*lineHeight-4, cut(m.Label, p.width-2*edge))
 		w.put("</g>\n")
 	}
 }

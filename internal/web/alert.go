@@ -65,9 +65,19 @@ type Alert struct {
 	// Actions are what it has asked of deployment systems.
 	Actions []Action `json:"actions,omitempty"`
 
+	// Levels are the thresholds of the tiers that it stood at or passed.
+	Levels map[alert.Severity]Level `json:"levels,omitempty"`
 	// Values and Events are given for one alert, not in lists. Values are how the value went, a drawing's worth of it.
 	Values []Observed `json:"values,omitempty"`
 	Events []Event    `json:"events,omitempty"`
+}
+
+// Level is the threshold of a tier, missing where the alert passed the tier by, and the most extreme one at which it would have fired;
+// Bound says that it may be more extreme.
+type Level struct {
+	Threshold   *float64 `json:"threshold,omitempty"`
+	FiringLevel *float64 `json:"firing_level,omitempty"`
+	Bound       bool     `json:"bound,omitempty"`
 }
 
 // Observed is a value at its time.

@@ -102,7 +102,29 @@ func TestPictures(t *testing.T) {
 		t.Skip("set WEB_PICTURES to a directory to take pictures of the page")
 	}
 	l := newTown(t)
+	l.history()
 	ids := l.seed()
+	l.traces(ids)
+	now := l.now
+	for i, step := range []struct {
+		ago time.Duration
+		do  func(ledger.Tx) error
+	}{
+		{4*time.Hour + 59*time.Minute, func(tx ledger.Tx) error {
+			return ledger.Notify(tx, ids["p1"], "inference-oncall", ledger.DeliverPage, 1)
+		}},
+		{4*time.Hour + 44*time.Minute, func(tx ledger.Tx) error { return ledger.Notify(tx, ids["p1"], "inference-lead", ledger.DeliverPage, 2) }},
+		{4*time.Hour + 12*time.Minute, func(tx ledger.Tx) error {
+			return ledger.Notify(tx, ids["p1"], "inference-oncall", ledger.DeliverEnd, 2)
+		}},
+		{20 * time.Minute, func(tx ledger.Tx) error {
+			return ledger.Judge(tx, ids["p1"], ledger.TruePositive, "anna", "two replicas were draining")
+		}},
+	} {
+		l.now = now.Add(-step.ago)
+		require.NoError(t, l.Update(context.Background(), l.now, step.do), i)
+	}
+	l.now = now
 	server := httptest.NewServer(newSite(t, l, nil))
 	t.Cleanup(server.Close)
 	empty := httptest.NewServer(newSite(t, newTown(t), nil))
@@ -119,6 +141,20 @@ func TestPictures(t *testing.T) {
 		{"list-phone", 390, false, server.URL},
 		{"alert-light", 1100, false, server.URL + "/alerts/" + ids["kv"]},
 		{"alert-phone-dark", 390, true, server.URL + "/alerts/" + ids["ttft"]},
+		{"rules-light", 1100, false, server.URL + "/rules"},
+		{"rules-dark", 1100, true, server.URL + "/rules?sort=pages&owner=inference-platform"},
+		{"rules-phone", 390, false, server.URL + "/rules"},
+		{"rules-phone-dark", 390, true, server.URL + "/rules?suggestion=stands"},
+		{"rules-empty", 1100, false, empty.URL + "/rules"},
+		{"rule-light", 1100, false, server.URL + ruleURL("KVCacheNearlyFull", nil)},
+		{"rule-dark", 1100, true, server.URL + ruleURL("KVCacheNearlyFull", nil) + "?verdict=false_positive"},
+		{"rule-phone", 390, false, server.URL + ruleURL("KVCacheNearlyFull", nil)},
+		{"rule-phone-dark", 390, true, server.URL + ruleURL("Prompt drift / weekly (p95)", nil)},
+		{"rule-band", 1100, false, server.URL + ruleURL("Prompt drift / weekly (p95)", nil)},
+		{"rule-unjudged", 1100, true, server.URL + ruleURL("GPUMemoryTemperature", nil)},
+		{"alert-ended", 1100, false, server.URL + "/alerts/" + ids["p1"]},
+		{"alert-gpu", 1100, true, server.URL + "/alerts/" + ids["gpu"]},
+		{"alert-kv-phone", 390, false, server.URL + "/alerts/" + ids["kv"]},
 		{"empty", 1100, false, empty.URL},
 		{"error", 1100, true, server.URL + "/alerts/nothing"},
 	} {

@@ -166,6 +166,9 @@ func nextPage(back, done string) string {
 	if u, err := url.Parse(back); err == nil && u.Scheme == "" && u.Host == "" && u.Opaque == "" {
 		if id, ok := strings.CutPrefix(u.Path, "/alerts/"); ok && isID(id) || u.Path == silencesPath || u.Path == receiversPath {
 			path = u.Path
+		} else if q, err := parseRuleQuery(u.Query()); err == nil && strings.HasPrefix(u.Path, rulesPath+"/") {
+			q.done = ""
+			path, values = u.EscapedPath(), q.values()
 		} else if q, err := parsePageQuery(u.Query()); err == nil && u.Path == "/" {
 			q.done = ""
 			values = q.values()

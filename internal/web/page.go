@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
+	"github.com/otelcol-escalation/otelcol-escalation/internal/chart"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
 )
 
@@ -30,14 +31,15 @@ const (
 var files embed.FS
 
 var (
-	style     = mustReadAll("page/style") // one sheet, of one file for each part of the page
+	style     = append(mustReadAll("page/style"), chart.Style...) // one sheet, of one file for each part of the page
 	icon      = mustRead("page/icon.svg")
 	templates = template.Must(template.New("").Funcs(template.FuncMap{
 		// styleURL changes with the style sheet, so that browsers may keep it.
 		"styleURL": func() string { return stylePath + "?v=" + digest(style) },
 		"outcome":  func(o ledger.Outcome) string { return outcomes[o] },
+		"date":     func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 		"clock":    func(t time.Time) string { return t.UTC().Format("15:04:05 UTC") },
-		"moment":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+		"moment":   moment,
 		"stamp":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}).ParseFS(files, "page/*.html"))
 )

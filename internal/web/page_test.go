@@ -6,7 +6,6 @@ import (
 	"html"
 	"math"
 	"net/http"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -122,7 +121,16 @@ func TestHostileText(t *testing.T) {
 		}
 		require.Equal(t, 303, postForm(t, s, "/api/v1/alerts/"+id+"/"+deed, urlValues(body, tokenOf(t, s, "/"))).Code, deed)
 	}
-	for _, path := range []string{"/", "/alerts/" + id, "/?done=" + "%3Cscript%3E", "/?owner=%3Cscript%3E", "/alerts/%3Cscript%3E", "/%3Cscript%3E"} {
+	l.do(func(tx ledger.Tx) error {
+		if _, err := ledger.Retune(tx, &ledger.Change{RuleGroup: hostile, Rule: hostile, Tier: alert.High, From: 0.9, To: 0.8, By: hostile, Note: hostile}); err != nil {
+			return err
+		}
+		_, err := ledger.Report(tx, &ledger.Miss{Rule: hostile, At: l.now, By: hostile, Note: hostile, Labels: map[string]string{hostile: hostile}})
+		return err
+	})
+	for _, path := range []string{
+		"/rules", ruleURL(hostile, nil), ruleURL(hostile, nil) + "?verdict=all", "/rules?owner=%3Cscript%3E", "/rules?sort=%3Cscript%3E", "/rules/%3Cscript%3E", "/rules/x?name=%3Cscript%3E",
+		"/", "/alerts/" + id, "/?done=" + "%3Cscript%3E", "/?owner=%3Cscript%3E", "/alerts/%3Cscript%3E", "/%3Cscript%3E"} {
 		page := get(t, s, path).Body.String()
 		assert.NotContains(t, page, "<script", path)
 		assert.NotContains(t, page, "<img", path)
@@ -131,6 +139,7 @@ func TestHostileText(t *testing.T) {
 		assert.NotRegexp(t, `<[^>]* onclick=`, page, path)
 	}
 	assert.Contains(t, get(t, s, "/").Body.String(), "{{.Token}}", "text is no template")
+	assert.Contains(t, words(get(t, s, ruleURL(hostile, nil)).Body.String()), hostile[:20])
 }
 
 // reading is a ledger that must not be written.
@@ -157,15 +166,16 @@ func TestNoGetChangesAnything(t *testing.T) {
 	for _, id := range ids {
 		parts = append(parts, id)
 	}
+	parts = append(parts, "KVCacheNearlyFull", "GPUMemoryTemperature")
 	rapid.Check(t, func(t *rapid.T) {
 		s.opts.Ledger = reading{l, t}
-		path := rapid.SampledFrom([]string{"/", "/alerts/", "/api/v1/alerts", "/api/v1/alerts/", "/style.css", "/rules/"}).Draw(t, "path")
+		path := rapid.SampledFrom([]string{"/", "/alerts/", "/api/v1/alerts", "/api/v1/alerts/", "/style.css", "/rules", "/rules/", "/api/v1/rules", "/api/v1/rules/"}).Draw(t, "path")
 		if strings.HasSuffix(path, "/") && path != "/" {
 			path += rapid.SampledFrom(parts).Draw(t, "id")
 			path += rapid.SampledFrom([]string{"", "/acknowledge", "/resolve", "/snooze", "/verdict"}).Draw(t, "deed")
 		}
 		query := rapid.SampledFrom([]string{
-			"", "?verdict=expected", "?by=anna&for=1h", "?token=" + token + "&back=/&verdict=expected", "?done=acknowledge", "?open=false", "?refresh=30",
+			"", "?verdict=expected", "?sort=pages&owner=hardware", "?name=SlowFirstToken", "?by=anna&for=1h", "?token=" + token + "&back=/&verdict=expected", "?done=acknowledge", "?open=false", "?refresh=30",
 		}).Draw(t, "query")
 		method := rapid.SampledFrom([]string{http.MethodGet, http.MethodHead, http.MethodOptions}).Draw(t, "method")
 		r, err := http.NewRequest(method, "http://localhost"+path+query, strings.NewReader("verdict=expected&token="+token))
@@ -209,26 +219,41 @@ func TestFormats(t *testing.T) {
 
 // Text and background of the style sheet contrast as WCAG 2.2 AA asks: 4.5 to 1, in light and in dark.
 func TestContrast(t *testing.T) {
-	css, err := os.ReadFile("page/style/base.css")
-	require.NoError(t, err)
-	schemes := regexp.MustCompile(`:root \{([^}]*)\}`).FindAllStringSubmatch(string(css), -1)
-	require.Len(t, schemes, 2)
-	for i, scheme := range []string{"light", "dark"} {
-		colors := map[string]float64{}
-		for _, c := range regexp.MustCompile(`--([a-z-]+): #([0-9a-f]{6})`).FindAllStringSubmatch(schemes[i][1], -1) {
-			colors[c[1]] = luminance(t, c[2])
+	blocks := regexp.MustCompile(`:root \{([^}]*)\}`)
+	colors := map[string]map[string]float64{"light": {}, "dark": {}}
+	found := blocks.FindAllStringSubmatchIndex(string(style), -1)
+	require.NotEmpty(t, found)
+	for _, at := range found {
+		scheme := "light"
+		if before := string(style[:at[0]]); strings.LastIndex(before, "prefers-color-scheme: dark") > strings.LastIndex(before, "}") {
+			scheme = "dark"
 		}
+		for _, c := range regexp.MustCompile(`--([a-z-]+): #([0-9a-f]{6})`).FindAllStringSubmatch(string(style[at[2]:at[3]]), -1) {
+			colors[scheme][c[1]] = luminance(t, c[2])
+		}
+	}
+	for scheme, colors := range colors {
 		for _, pair := range [][2]string{
 			{"text", "page"}, {"text", "card"}, {"soft", "page"}, {"soft", "card"}, {"link", "page"}, {"link", "card"}, {"text", "button"},
 			{"on-tier", "critical"}, {"on-tier", "high"}, {"on-tier", "medium"}, {"on-tier", "low"}, {"on-main", "main"},
 			{"good", "card"}, {"good", "button"}, {"good", "good-back"}, {"critical", "bad-back"},
+			// What stands in charts: text in the tiers' colours, and the suggestion's.
+			{"critical", "card"}, {"high", "card"}, {"medium", "card"}, {"low", "card"}, {"real", "card"}, {"soft", "button"},
 		} {
-			a, b := colors[pair[0]], colors[pair[1]]
-			require.Contains(t, colors, pair[0])
-			require.Contains(t, colors, pair[1])
-			assert.GreaterOrEqual(t, (max(a, b)+0.05)/(min(a, b)+0.05), 4.5, "%s: %s on %s", scheme, pair[0], pair[1])
+			assert.GreaterOrEqual(t, contrast(t, colors, pair[0], pair[1]), 4.5, "%s: %s on %s", scheme, pair[0], pair[1])
+		}
+		// Parts of drawings want 3 to 1 against what they stand on, and to be told apart by more than their colour: they have an order and a gap.
+		for _, part := range []string{"real", "false", "other", "link", "soft"} {
+			assert.GreaterOrEqual(t, contrast(t, colors, part, "card"), 3.0, "%s: %s", scheme, part)
 		}
 	}
+}
+
+func contrast(t *testing.T, colors map[string]float64, one, other string) float64 {
+	require.Contains(t, colors, one)
+	require.Contains(t, colors, other)
+	a, b := colors[one], colors[other]
+	return (max(a, b) + 0.05) / (min(a, b) + 0.05)
 }
 
 // luminance is WCAG's relative luminance of a colour in hex.

@@ -56,6 +56,12 @@ func (r *reader) story(id string) (Alert, error) {
 	if err != nil {
 		return a, err
 	}
+	for tier, l := range e.Levels {
+		if a.Levels == nil {
+			a.Levels = map[alert.Severity]Level{}
+		}
+		a.Levels[tier] = Level{Threshold: l.Threshold, FiringLevel: l.Firing, Bound: l.Bound}
+	}
 	for _, p := range e.Trace {
 		a.Values = append(a.Values, Observed{p.At.UTC(), p.Value})
 	}

@@ -75,8 +75,9 @@ func TestEveryRoute(t *testing.T) {
 		{"/api/v1/alerts/" + ended + "/verdict", "/api/v1/alerts/{id}/verdict", false, map[string]int{"POST": 422}, "POST"},
 		{"/api/v1/alerts/" + ended + "/resolve", "/api/v1/alerts/{id}/resolve", false, map[string]int{"POST": 200}, "POST"},
 		{"/api/v1/alerts/unknown/resolve", "/api/v1/alerts/{id}/resolve", false, map[string]int{"POST": 404}, "POST"},
-		// What later versions have is not here yet, and nothing else is.
-		{"/rules/KVCacheNearlyFull", "none", true, nil, ""},
+		{"/rules", "/rules", true, map[string]int{"GET": 200, "HEAD": 200}, "GET, HEAD"},
+		{"/rules/KVCacheNearlyFull", "/rules/{name}", true, map[string]int{"GET": 200, "HEAD": 200}, "GET, HEAD"},
+		{"/rules/unknown", "/rules/{name}", true, map[string]int{"GET": 404, "HEAD": 404}, "GET, HEAD"},
 		{"/api/v1/rules", "/api/v1/rules", false, map[string]int{"GET": 200, "HEAD": 200}, "GET, HEAD"},
 		{"/api/v1/rules/unknown", "/api/v1/rules/{name}", false, map[string]int{"GET": 404, "HEAD": 404}, "GET, HEAD"},
 		{"/api/v1/rules/unknown/changes", "/api/v1/rules/{name}/changes", false, map[string]int{"POST": 422}, "POST"},
@@ -96,6 +97,8 @@ func TestEveryRoute(t *testing.T) {
 		{"/api/v2/alerts", "none", false, nil, ""},
 		{"/api/v1/alerts/", "none", false, nil, ""},
 		{"/alerts/", "none", true, nil, ""},
+		{"/rules/", "none", true, nil, ""},
+		{"/rules/a/b", "none", true, nil, ""},
 		{"/alerts/" + open + "/more", "none", true, nil, ""},
 		{"/favicon.ico", "none", true, nil, ""},
 	} {

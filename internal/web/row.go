@@ -29,6 +29,9 @@ func (r row) Open() bool { return r.State != StateEnded }
 // URL is the alert's own page.
 func (r row) URL() string { return "/alerts/" + r.ID }
 
+// RuleURL is the page of the alert's rule.
+func (r row) RuleURL() string { return ruleURL(r.Rule, nil) }
+
 // Path is where a deed is posted to.
 func (r row) Path(deed string) string { return "/api/v1/alerts/" + r.ID + "/" + deed }
 

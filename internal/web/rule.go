@@ -237,12 +237,14 @@ func (s *Site) listRules(w http.ResponseWriter, r *http.Request) error {
 
 // getRule answers GET /api/v1/rules/{name}.
 func (s *Site) getRule(w http.ResponseWriter, r *http.Request) error {
-	if err := noQuery(r.URL.Query()); err != nil {
-		return err
+	for name := range r.URL.Query() {
+		if name != "name" {
+			return unknownParameter(name, "name")
+		}
 	}
 	var one Rule
 	_, err := s.view(r.Context(), func(rd *reader) (err error) {
-		one, err = s.rule(rd, r.PathValue("name"))
+		one, err = s.rule(rd, ruleAsked(r))
 		return err
 	})
 	if err != nil {

@@ -103,6 +103,8 @@ func (s *Site) routes() []route {
 		{pattern: "/api/v1/alerts/{id}", methods: get(s.getAlert)},
 		{pattern: silencesPath, page: true, methods: get(s.showSilences)},
 		{pattern: receiversPath, page: true, methods: get(s.showReceivers)},
+		{pattern: rulesPath, page: true, methods: get(s.showRules)},
+		{pattern: rulesPath + "/{name}", page: true, methods: get(s.showRule)},
 		{pattern: "/api/v1/rules", methods: get(s.listRules)},
 		{pattern: "/api/v1/rules/{name}", methods: get(s.getRule)},
 		{pattern: "/api/v1/rules/{name}/changes", methods: map[string]handler{http.MethodPost: s.postChange}},
