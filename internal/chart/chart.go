@@ -113,9 +113,7 @@ func (c *Chart) write(to io.Writer, alone bool) error {
 	for i := range c.Spans {
 		p.span(w, &c.Spans[i])
 	}
-	for i := range c.Bars {
-		p.bar(w, &c.Bars[i], c.Parts)
-	}
+	c.bars(w, p)
 	for i := range c.Lines {
 		p.line(w, &c.Lines[i])
 	}

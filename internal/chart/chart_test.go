@@ -69,7 +69,7 @@ func parsed(t require.TestingT, drawing string) (all []element) {
 	return all
 }
 
-var path = regexp.MustCompile(`^(M-?[0-9.]+ -?[0-9.]+(L-?[0-9.]+ -?[0-9.]+|[HV]-?[0-9.]+)*(h0)?)*$`)
+var path = regexp.MustCompile(`^(M-?[0-9.]+ -?[0-9.]+(L-?[0-9.]+ -?[0-9.]+|[HV]-?[0-9.]+)*(h0)?z?)*$`)
 
 // of are the elements with a class.
 func of(all []element, class string) (found []element) {
@@ -150,6 +150,17 @@ func TestChart(t *testing.T) {
 	if dir := os.Getenv("CHART_PICTURES"); dir != "" {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "example.svg"), []byte(file.String()), 0o600))
 	}
+}
+
+// Many small charts stand in one page.
+func TestPlainBarsAreOnePath(t *testing.T) {
+	c := &Chart{Width: 40, Height: 20, X: Axis{Hidden: true}, Y: Axis{Hidden: true, Zero: true, From: 0, To: 4}, Parts: []Part{{Class: "day"}}}
+	for i, v := range []float64{1, 0, 4, math.NaN()} {
+		c.Bars = append(c.Bars, Bar{From: float64(i), To: float64(i + 1), Sizes: []float64{v}})
+	}
+	all := parsed(t, c.String())
+	require.Len(t, all, 2)
+	assert.Equal(t, "M0 20V15H9V20zM20 20V0H29V20z", all[1].attrs["d"])
 }
 
 func TestHostileText(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
 )
 
@@ -166,5 +168,35 @@ func TestPictures(t *testing.T) {
 			chromedp.FullScreenshot(&picture, 100),
 		))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, look.name+".png"), picture, 0o600))
+	}
+}
+
+// No page is wider than a phone, and nothing in it is cut off but what can be scrolled.
+func TestNothingOverflowsOnAPhone(t *testing.T) {
+	l := newTown(t)
+	l.history()
+	ids := l.seed()
+	l.traces(ids)
+	long := strings.Repeat("NameWithoutABreak", 20)
+	id := l.record(firing("long", long, alert.High, long))
+	server := httptest.NewServer(newSite(t, l, nil))
+	t.Cleanup(server.Close)
+	ctx := browser(t)
+	for _, path := range []string{
+		"/", "/rules", ruleURL("KVCacheNearlyFull", nil), ruleURL("Prompt drift / weekly (p95)", nil), ruleURL(long, nil), "/alerts/" + ids["kv"], "/alerts/" + ids["p1"], "/alerts/" + id,
+	} {
+		for _, width := range []int64{390, 320} {
+			var page int64
+			var wide string
+			require.NoError(t, chromedp.Run(ctx,
+				chromedp.EmulateViewport(width, 800),
+				chromedp.Navigate(server.URL+path),
+				chromedp.Evaluate(`document.documentElement.scrollWidth`, &page),
+				chromedp.Evaluate(`[...document.querySelectorAll("main *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".table, pre, svg"))
+					.map(e => e.tagName + "." + e.className).join(" ")`, &wide),
+			))
+			assert.LessOrEqual(t, page, width, "%s at %d", path, width)
+			assert.Empty(t, wide, "%s at %d", path, width)
+		}
 	}
 }
