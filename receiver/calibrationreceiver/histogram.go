@@ -13,9 +13,9 @@ import (
 // backends therefore take.
 const maxBuckets = 160
 
-// histogram appends the distributions of a metric, in seconds.
+// histogram appends the distributions of a metric.
 func (b *builder) histogram(name, description string, all []ledger.Histogram) {
-	h := b.metric(name, "s", description).SetEmptyExponentialHistogram()
+	h := b.metric(name, description).SetEmptyExponentialHistogram()
 	h.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
 	for i := range all {
 		if all[i].Metric != name || all[i].Count == 0 {

@@ -20,14 +20,14 @@ func (s *snapshot) metrics() pmetric.Metrics {
 	scope.Scope().SetName(alert.Scope)
 	b := builder{metrics: scope.Metrics(), now: stamp(s.now), since: stamp(s.since)}
 
-	b.sum(alert.MetricEpisodes, "{episode}", "Alert episodes that have ended, by what became of them as a page.",
-		true, alert.AttrOutcome, s.counters)
-	b.sum(alert.MetricVerdicts, "{verdict}", "Verdicts that people have given; one that is changed moves.",
-		false, alert.AttrVerdict, s.counters)
-	b.sum(alert.MetricEscalations, "{step}", "Escalation steps taken.", true, "", s.counters)
+	b.sum(alert.MetricEpisodes, "Alert episodes that have ended, by what became of them as a page.",
+		alert.AttrOutcome, s.counters)
+	b.sum(alert.MetricVerdicts, "Verdicts that people have given; one that is changed moves.",
+		alert.AttrVerdict, s.counters)
+	b.sum(alert.MetricEscalations, "Escalation steps taken.", "", s.counters)
 
-	openCount := b.gauge(alert.MetricOpenCount, "{episode}", "Alert episodes that are open.")
-	openAge := b.gauge(alert.MetricOpenAge, "s", "How long the oldest open alert episode has been open; 0 where none is.")
+	openCount := b.gauge(alert.MetricOpenCount, "Alert episodes that are open.")
+	openAge := b.gauge(alert.MetricOpenAge, "How long the oldest open alert episode has been open; 0 where none is.")
 	for _, t := range s.all {
 		openCount(tallyKey(t)).SetIntValue(t.Open)
 		age := 0.0
@@ -37,11 +37,11 @@ func (s *snapshot) metrics() pmetric.Metrics {
 		openAge(tallyKey(t)).SetDoubleValue(age)
 	}
 
-	ratio := b.gauge(alert.MetricFalsePositiveRatio, "1", "False alarms among the episodes that people judged to be real or false.")
-	lower := b.gauge(alert.MetricFalsePositiveLower, "1", "Lower bound of the 95 % Wilson score interval of alert.false_positive.ratio.")
-	upper := b.gauge(alert.MetricFalsePositiveUpper, "1", "Upper bound of the 95 % Wilson score interval of alert.false_positive.ratio.")
-	precision := b.gauge(alert.MetricPrecision, "1", "Real ones among the episodes that people judged to be real or false.")
-	coverage := b.gauge(alert.MetricVerdictCoverage, "1", "Episodes with a verdict among those that people were paged for: how much the ratios rest on.")
+	ratio := b.gauge(alert.MetricFalsePositiveRatio, "False alarms among the episodes that people judged to be real or false.")
+	lower := b.gauge(alert.MetricFalsePositiveLower, "Lower bound of the 95 % Wilson score interval of alert.false_positive.ratio.")
+	upper := b.gauge(alert.MetricFalsePositiveUpper, "Upper bound of the 95 % Wilson score interval of alert.false_positive.ratio.")
+	precision := b.gauge(alert.MetricPrecision, "Real ones among the episodes that people judged to be real or false.")
+	coverage := b.gauge(alert.MetricVerdictCoverage, "Episodes with a verdict among those that people were paged for: how much the ratios rest on.")
 	for _, t := range s.recent {
 		if p, ok := calibrate.NewProportion(t.NotifiedJudged, t.Notified); ok {
 			coverage(tallyKey(t)).SetDoubleValue(p.Ratio)
@@ -58,7 +58,7 @@ func (s *snapshot) metrics() pmetric.Metrics {
 
 	s.noise(&b)
 	s.thresholds(&b)
-	budget := b.gauge(alert.MetricBudgetUsed, "1", "Pages of an owner within the span of the owner's alert budget, over the budget.")
+	budget := b.gauge(alert.MetricBudgetUsed, "Pages of an owner within the span of the owner's alert budget, over the budget.")
 	for _, u := range s.budgets {
 		budget(ledger.CounterKey{Owner: u.owner}).SetDoubleValue(u.used)
 	}
@@ -76,8 +76,8 @@ func (s *snapshot) metrics() pmetric.Metrics {
 
 // noise is what can be told without a person.
 func (s *snapshot) noise(b *builder) {
-	transient := b.gauge(alert.MetricTransientRatio, "1", "Ended episodes that recovered within 5 minutes, with nobody having taken them on.")
-	flapping := b.gauge(alert.MetricFlappingRatio, "1", "Episodes of alerts that flapped.")
+	transient := b.gauge(alert.MetricTransientRatio, "Ended episodes that recovered within 5 minutes, with nobody having taken them on.")
+	flapping := b.gauge(alert.MetricFlappingRatio, "Episodes of alerts that flapped.")
 	for _, t := range s.recent {
 		if p, ok := calibrate.NewProportion(t.Transient, t.Episodes-t.Open); ok {
 			transient(tallyKey(t)).SetDoubleValue(p.Ratio)
@@ -90,12 +90,12 @@ func (s *snapshot) noise(b *builder) {
 
 // thresholds are those in force and the suggested ones.
 func (s *snapshot) thresholds(b *builder) {
-	current := b.gauge(alert.MetricThresholdCurrent, "", "The threshold in force, in alert.source.unit.")
-	suggested := b.gauge(alert.MetricThresholdSuggested, "", "The suggested threshold, in alert.source.unit, where one stands.")
-	precision := b.gauge(alert.MetricSuggestionPrecision, "1", "Precision that the suggestion would have had on the recorded episodes.")
-	recall := b.gauge(alert.MetricSuggestionRecall, "1", "Verified episodes that the suggestion would have kept.")
-	episodes := b.gauge(alert.MetricSuggestionEpisodes, "{episode}", "Episodes that the suggestion would have left.")
-	caught := b.gauge(alert.MetricRecall, "1", "Verified incidents that were caught, among those and the reported misses.")
+	current := b.gauge(alert.MetricThresholdCurrent, "The threshold in force, in alert.source.unit.")
+	suggested := b.gauge(alert.MetricThresholdSuggested, "The suggested threshold, in alert.source.unit, where one stands.")
+	precision := b.gauge(alert.MetricSuggestionPrecision, "Precision that the suggestion would have had on the recorded episodes.")
+	recall := b.gauge(alert.MetricSuggestionRecall, "Verified episodes that the suggestion would have kept.")
+	episodes := b.gauge(alert.MetricSuggestionEpisodes, "Episodes that the suggestion would have left.")
+	caught := b.gauge(alert.MetricRecall, "Verified incidents that were caught, among those and the reported misses.")
 	for _, one := range s.assessed {
 		put := func(gauge func(ledger.CounterKey) pmetric.NumberDataPoint) pmetric.NumberDataPoint {
 			point := gauge(ledger.CounterKey{Rule: one.rule, Severity: one.Tier, Owner: one.Owner, SourceMetric: one.SourceMetric})
@@ -142,18 +142,18 @@ type builder struct {
 	now, since pcommon.Timestamp
 }
 
-func (b *builder) metric(name, unit, description string) pmetric.Metric {
+func (b *builder) metric(name, description string) pmetric.Metric {
 	m := b.metrics.AppendEmpty()
 	m.SetName(name)
-	m.SetUnit(unit)
+	m.SetUnit(alert.Instruments[name].Unit)
 	m.SetDescription(description)
 	return m
 }
 
 // sum appends the counters of a metric; value is the attribute that tells them apart, "" where none does.
-func (b *builder) sum(name, unit, description string, monotonic bool, value string, counters []ledger.Counter) {
-	sum := b.metric(name, unit, description).SetEmptySum()
-	sum.SetIsMonotonic(monotonic)
+func (b *builder) sum(name, description, value string, counters []ledger.Counter) {
+	sum := b.metric(name, description).SetEmptySum()
+	sum.SetIsMonotonic(alert.Instruments[name].Kind == alert.Sum)
 	sum.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
 	for _, c := range counters {
 		if c.Metric != name {
@@ -171,8 +171,8 @@ func (b *builder) sum(name, unit, description string, monotonic bool, value stri
 }
 
 // gauge appends a gauge and returns what appends a point to it.
-func (b *builder) gauge(name, unit, description string) func(ledger.CounterKey) pmetric.NumberDataPoint {
-	points := b.metric(name, unit, description).SetEmptyGauge().DataPoints()
+func (b *builder) gauge(name, description string) func(ledger.CounterKey) pmetric.NumberDataPoint {
+	points := b.metric(name, description).SetEmptyGauge().DataPoints()
 	return func(key ledger.CounterKey) pmetric.NumberDataPoint {
 		point := points.AppendEmpty()
 		point.SetTimestamp(b.now)

@@ -65,7 +65,31 @@ func collected(t testing.TB, l ledger.Ledger, now time.Time, window time.Duratio
 	m := &collector{ledger: l, window: window, assessor: &quality.Assessor{Window: window, Limits: calibrate.DefaultLimits()}}
 	s, err := m.read(context.Background(), now)
 	require.NoError(t, err)
-	return s.metrics()
+	md := s.metrics()
+	described(t, md)
+	return md
+}
+
+// described holds metrics against what the contract says they are, which names in other systems are made of.
+func described(t testing.TB, md pmetric.Metrics) {
+	t.Helper()
+	for _, rm := range md.ResourceMetrics().All() {
+		for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
+			instrument, known := alert.Instruments[m.Name()]
+			require.True(t, known, "%s is not among alert.Instruments", m.Name())
+			kind := alert.Gauge
+			switch m.Type() {
+			case pmetric.MetricTypeSum:
+				kind = alert.UpDownSum
+				if m.Sum().IsMonotonic() {
+					kind = alert.Sum
+				}
+			case pmetric.MetricTypeExponentialHistogram:
+				kind = alert.Distribution
+			}
+			assert.Equal(t, alert.Instrument{Unit: m.Unit(), Kind: kind}, instrument, m.Name())
+		}
+	}
 }
 
 func TestMetrics(t *testing.T) {

@@ -84,9 +84,9 @@ func (o Options) Validate() error {
 	if !o.PromoteAll && len(o.Ignore) > 0 {
 		return fmt.Errorf("resource attributes can be ignored only where all are promoted (got %q)", o.Ignore)
 	}
-	namer := labelNamer(o.strategy())
+	names := NewNames(o.Strategy)
 	for _, name := range o.Promote {
-		if _, err := namer.Build(name); err != nil {
+		if _, err := names.Label(name); err != nil {
 			return fmt.Errorf("resource attribute %q cannot become a label: %w", name, err)
 		}
 	}
@@ -98,14 +98,6 @@ func (o Options) strategy() otlptranslator.TranslationStrategyOption {
 		return otlptranslator.UnderscoreEscapingWithSuffixes
 	}
 	return otlptranslator.TranslationStrategyOption(o.Strategy)
-}
-
-func labelNamer(strategy otlptranslator.TranslationStrategyOption) otlptranslator.LabelNamer {
-	return otlptranslator.LabelNamer{
-		UTF8Allowed:                 !strategy.ShouldEscape(),
-		UnderscoreLabelSanitization: config.DefaultOTLPConfig.LabelNameUnderscoreSanitization, //nolint:staticcheck // deprecated, and what Prometheus does by default
-		PreserveMultipleUnderscores: config.DefaultOTLPConfig.LabelNamePreserveMultipleUnderscores,
-	}
 }
 
 // Translator turns OTLP into series of its sink. Many goroutines may use one at once.
@@ -128,11 +120,11 @@ func New(opts Options, sink Sink) *Translator {
 	opts.Streams = orDefault(opts.Streams, defaultStreams)
 	opts.Forget = orDefault(opts.Forget, defaultForget)
 	opts.Lookback = orDefault(opts.Lookback, defaultLookback)
-	strategy := opts.strategy()
+	strategy, names := opts.strategy(), NewNames(opts.Strategy)
 	t := &Translator{
 		opts:   opts,
 		sink:   sink,
-		labels: labelNamer(strategy),
+		labels: names.labels,
 		settings: prometheusremotewrite.Settings{
 			AddMetricSuffixes: strategy.ShouldAddSuffixes(),
 			AllowUTF8:         !strategy.ShouldEscape(),
@@ -152,7 +144,7 @@ func New(opts Options, sink Sink) *Translator {
 		deltas: newAccumulator(opts.Streams, opts.Forget),
 	}
 	t.choices.limit, t.families.limit = opts.Names, opts.Names
-	t.choices.namer = otlptranslator.NewMetricNamer("", strategy)
+	t.choices.namer = names.metrics
 	t.sessions.New = func() any { return newSession(t) }
 	t.Reselect()
 	return t
