@@ -85,7 +85,7 @@ calibration: ## suggestions on labelled production series, a line per series; LI
 	TABLE=1 $(GO) test -count=1 -run '^TestLabelledSeries$$' -v ./internal/calibrate
 
 .PHONY: generate
-generate: ## what mdatagen generates
+generate: ## what mdatagen and alertctl generate: documentation, the schema of rule files, dashboards
 	$(GO) generate ./...
 
 .PHONY: lint

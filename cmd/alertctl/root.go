@@ -44,7 +44,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "alertctl",
-		Short: "Check, test, replay and calibrate alert rule files",
+		Short: "Check, test, replay, calibrate and draw alert rule files",
 		Long: `alertctl works on the rule files of the threshold processor: Prometheus rule files, with keys of our own for
 metrics that are checked as they pass through an OpenTelemetry Collector.
 
@@ -66,7 +66,7 @@ A first rule, to be saved as rules.yaml and checked with 'alertctl check rules.y
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newCheck(), newTest(), newReplay(), newCalibrate())
+	root.AddCommand(newCheck(), newTest(), newReplay(), newCalibrate(), newDashboard())
 	root.AddCommand(newSchema())
 	return root
 }
