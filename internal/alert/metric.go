@@ -34,6 +34,7 @@ var Instruments = map[string]Instrument{
 	MetricRecall:              {Unit: "1"},
 	MetricTransientRatio:      {Unit: "1"},
 	MetricFlappingRatio:       {Unit: "1"},
+	MetricUnacknowledgedRatio: {Unit: "1"},
 	MetricBudgetUsed:          {Unit: "1"},
 	MetricThresholdCurrent:    {},
 	MetricThresholdSuggested:  {},

@@ -21,6 +21,7 @@ const (
 	MetricRecall              = "alert.recall"
 	MetricTransientRatio      = "alert.transient.ratio"
 	MetricFlappingRatio       = "alert.flapping.ratio"
+	MetricUnacknowledgedRatio = "alert.unacknowledged.ratio"
 	MetricBudgetUsed          = "alert.budget.used"
 	MetricThresholdCurrent    = "alert.threshold.current"
 	MetricThresholdSuggested  = "alert.threshold.suggested"
@@ -74,6 +75,8 @@ const (
 	AttrNote              = "alert.note"
 	AttrReceiver          = "alert.receiver" // who was told, on alert.paged and alert.escalated
 	AttrFrom              = "alert.from"     // the value before a change, on alert events
+	// AttrOverflow, a boolean, stands instead of what tells series apart where there are too many: OpenTelemetry's SDKs call it so.
+	AttrOverflow = "otel.metric.overflow"
 )
 
 // Names of alert events, as the event name of a log record.

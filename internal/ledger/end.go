@@ -40,7 +40,7 @@ func end(tx Tx, e *Episode, reason alert.Reason, by, note string) error {
 	if e.EndedBy == "" {
 		e.EndedBy = EndedBySystem
 	}
-	e.Reason = reason
+	e.Reason, e.InHand = reason, g != nil && g.AcknowledgedAt.After(takenBack)
 	e.Outcome, e.Suppressed = OutcomeOf(e, g)
 	if err := tx.Count(e.counter(alert.MetricEpisodes, string(e.Outcome)), 1); err != nil {
 		return err

@@ -211,7 +211,33 @@ type Tally struct {
 	NotifiedJudged int64
 	// Transient are those that recovered soon, with nobody having taken them on; Flapping those that flapped.
 	Transient, Flapping int64
-	Verdicts            map[Verdict]int64
+	// NotifiedEnded are the notified ones that have ended; Unacknowledged those of them that nobody acknowledged, resolved or
+	// judged.
+	NotifiedEnded, Unacknowledged int64
 	// Unjudged are the ended ones that people were told of (Query.Told) and that have no verdict.
 	Unjudged int64
+	Verdicts map[Verdict]int64
+}
+
+// Add adds what another tally has counted.
+func (t *Tally) Add(other *Tally) {
+	t.Severity = max(t.Severity, other.Severity)
+	t.Episodes += other.Episodes
+	t.Open += other.Open
+	if t.OldestOpen.IsZero() || !other.OldestOpen.IsZero() && other.OldestOpen.Before(t.OldestOpen) {
+		t.OldestOpen = other.OldestOpen
+	}
+	t.Notified += other.Notified
+	t.NotifiedJudged += other.NotifiedJudged
+	t.Transient += other.Transient
+	t.Flapping += other.Flapping
+	t.NotifiedEnded += other.NotifiedEnded
+	t.Unacknowledged += other.Unacknowledged
+	t.Unjudged += other.Unjudged
+	if t.Verdicts == nil {
+		t.Verdicts = map[Verdict]int64{}
+	}
+	for v, n := range other.Verdicts {
+		t.Verdicts[v] += n
+	}
 }

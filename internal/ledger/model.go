@@ -69,6 +69,8 @@ type Episode struct {
 	EndedBy EndedBy
 	// Ender is the person, where EndedBy is EndedByPerson.
 	Ender string
+	// InHand says that an acknowledgement of its group was in force at its end.
+	InHand bool
 	// Outcome is final at the end; "" while open.
 	Outcome Outcome
 	// Suppressed says why nobody was paged, where Outcome is OutcomeSuppressed. Who holds back a page that is due may
@@ -91,8 +93,13 @@ const transient = 5 * time.Minute
 
 // Transient reports whether the alert recovered soon, and nobody had taken it on.
 func (e *Episode) Transient() bool {
-	return !e.Open() && e.EndedBy == EndedBySystem && e.Reason == alert.ReasonRecovered && e.AcknowledgedAt.IsZero() &&
-		e.EndedAt.Sub(e.OpenedAt) < transient
+	return !e.Open() && !e.Answered() && e.Reason == alert.ReasonRecovered && e.EndedAt.Sub(e.OpenedAt) < transient
+}
+
+// Answered reports whether anybody took the alert on: acknowledged it, or what was paged with it, or resolved it. A verdict is no
+// answer: it may come long after.
+func (e *Episode) Answered() bool {
+	return !e.AcknowledgedAt.IsZero() || e.InHand || e.EndedBy == EndedByPerson
 }
 
 // EndedBy says who ended an episode.

@@ -50,6 +50,10 @@ func Acknowledge(tx Tx, episodeID, by, note string) error {
 	return tx.AppendEvent(event)
 }
 
+// takenBack is when a group was acknowledged whose acknowledgement has been taken back: long ago, so that the next decision finds
+// that it has expired.
+var takenBack = time.Unix(1, 0)
+
 // Unacknowledge takes an acknowledgement back, for the whole group: its steps go on as if it had expired. Repeating it changes
 // nothing.
 func Unacknowledge(tx Tx, episodeID, by string) error {
@@ -66,7 +70,7 @@ func Unacknowledge(tx Tx, episodeID, by string) error {
 			return false
 		}
 		from = g.AcknowledgedBy
-		g.AcknowledgedAt = time.Unix(1, 0) // long ago: the next decision finds that it has expired
+		g.AcknowledgedAt = takenBack
 		return true
 	})
 	if err != nil || from == "" {

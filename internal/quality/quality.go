@@ -108,16 +108,5 @@ func (s *Summary) add(t *ledger.Tally) {
 	if t.SourceMetric != "" && !slices.Contains(s.SourceMetrics, t.SourceMetric) {
 		s.SourceMetrics = append(s.SourceMetrics, t.SourceMetric)
 	}
-	s.Severity = max(s.Severity, t.Severity)
-	s.Episodes += t.Episodes
-	s.Open += t.Open
-	s.Notified += t.Notified
-	s.NotifiedJudged += t.NotifiedJudged
-	s.Unjudged += t.Unjudged
-	for v, n := range t.Verdicts {
-		s.Verdicts[v] += n
-	}
-	if s.OldestOpen.IsZero() || !t.OldestOpen.IsZero() && t.OldestOpen.Before(s.OldestOpen) {
-		s.OldestOpen = t.OldestOpen
-	}
+	s.Add(t)
 }

@@ -107,6 +107,7 @@ func (c *calibration) start(ctx context.Context, extensions map[component.ID]com
 		m := &collector{
 			ledger: l, next: c.nextMetrics, obs: c.obs, health: h,
 			interval: c.config.CollectionInterval, window: time.Duration(c.config.Window), assessor: assessor,
+			admission: admission{limit: c.config.Limits.Series},
 		}
 		c.work.Go(func() { m.run(run) })
 	}

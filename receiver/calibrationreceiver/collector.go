@@ -2,10 +2,14 @@ package calibrationreceiver
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/collector/consumer"
+	"go.uber.org/zap"
 
+	"github.com/otelcol-escalation/otelcol-escalation/internal/alert"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/calibrate"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
 	"github.com/otelcol-escalation/otelcol-escalation/internal/quality"
@@ -22,6 +26,9 @@ type collector struct {
 	window   time.Duration
 	// assessor concludes about thresholds; the page has the same.
 	assessor *quality.Assessor
+	// admission bounds what is told apart; overflowing says that some is told together.
+	admission   admission
+	overflowing bool
 }
 
 // readTimeout bounds the time that one reading of the ledger takes.
@@ -55,6 +62,7 @@ func (m *collector) collect(ctx context.Context) {
 		m.obs.collected(ledgerFailed)
 		return
 	}
+	m.tell(s.over)
 	md := s.metrics()
 	points := md.DataPointCount()
 	if points == 0 {
@@ -71,21 +79,47 @@ func (m *collector) collect(ctx context.Context) {
 	m.obs.collected(exported)
 }
 
+// tell says when series begin to be told together, and when none are any more.
+func (m *collector) tell(over int) {
+	m.obs.overflowing(over)
+	if (over > 0) == m.overflowing {
+		return
+	}
+	m.overflowing = over > 0
+	if m.overflowing {
+		m.health.logger.Warn("There are more rules, owners and source metrics than limits.series tells apart; the rest is told together, as "+alert.AttrOverflow,
+			zap.Int("limit", m.admission.limit), zap.Int("together", over))
+	} else {
+		m.health.logger.Info("All series are told apart again")
+	}
+}
+
 // snapshot is what the ledger held at one moment.
 type snapshot struct {
 	now, since time.Time
 	counters   []ledger.Counter
 	histograms []ledger.Histogram
 	assessed   []assessed
+	unassessed []recall
 	budgets    []usage
 	// all tallies every episode that is kept, recent those opened within the window.
 	all, recent []ledger.Tally
+	// rest is what is not told apart, nil where all is; it counts from restSince. over is how many series it is of.
+	rest      *rest
+	restSince time.Time
+	over      int
 }
 
 // assessed is what is concluded about one threshold of a rule.
 type assessed struct {
 	rule string
 	*calibrate.Assessment
+}
+
+// recall is how many incidents a rule has caught and missed of which no threshold is known.
+type recall struct {
+	series
+	caught, missed int64
 }
 
 // usage is how much of an owner's alert budget is used.
@@ -114,7 +148,8 @@ func (m *collector) read(ctx context.Context, now time.Time) (s snapshot, err er
 		if s.recent, err = tx.Tallies(s.now.Add(-m.window)); err != nil {
 			return err
 		}
-		if s.assessed, err = m.assess(tx); err != nil {
+		s.over = m.admission.bound(&s)
+		if err = m.assess(tx, &s); err != nil {
 			return err
 		}
 		s.budgets, err = budgets(tx)
@@ -123,15 +158,58 @@ func (m *collector) read(ctx context.Context, now time.Time) (s snapshot, err er
 	return s, err
 }
 
-// assess returns what is concluded about every rule of the window.
-func (m *collector) assess(tx ledger.Tx) (all []assessed, err error) {
+// assess concludes about every rule that is told apart: of the window, and those that people say have missed an incident.
+func (m *collector) assess(tx ledger.Tx, s *snapshot) error {
+	missed := map[string]int64{}
+	misses, err := tx.Misses("", s.now.Add(-m.window))
+	if err != nil {
+		return err
+	}
+	for _, miss := range misses {
+		missed[miss.Rule]++
+	}
+	apart := map[string]bool{}
+	for i := range s.recent {
+		apart[s.recent[i].Rule] = true
+	}
 	rules, err := m.assessor.Rules(tx)
+	if err != nil {
+		return err
+	}
 	for _, r := range rules {
+		if !apart[r.Rule] {
+			continue
+		}
 		for _, t := range r.Thresholds {
-			all = append(all, assessed{r.Rule, t.Assessment})
+			s.assessed = append(s.assessed, assessed{r.Rule, t.Assessment})
+		}
+		if len(r.Thresholds) > 0 {
+			delete(missed, r.Rule)
 		}
 	}
-	return all, err
+	for _, rule := range slices.Sorted(maps.Keys(missed)) {
+		if len(s.unassessed) == m.admission.limit {
+			break
+		}
+		s.unassessed = append(s.unassessed, s.recallOf(rule, missed[rule]))
+	}
+	return nil
+}
+
+// recallOf is that of a rule without a known threshold, which may never have fired: then its name is all that is known of it.
+func (s *snapshot) recallOf(rule string, missed int64) recall {
+	r := recall{series: series{rule: rule, of: ofRule}, missed: missed}
+	for i := range s.recent {
+		if t := &s.recent[i]; t.Rule == rule {
+			r.caught += t.Verdicts[ledger.TruePositive]
+		}
+	}
+	for i := range s.all {
+		if t := &s.all[i]; t.Rule == rule && t.Severity >= r.severity {
+			r.series = tallySeries(t)
+		}
+	}
+	return r
 }
 
 // budgets compares what owners were paged with what they have agreed to.

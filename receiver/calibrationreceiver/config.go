@@ -40,6 +40,17 @@ type Config struct {
 	// Suggestions say when a suggested threshold stands.
 	Suggestions SuggestionsConfig `mapstructure:"suggestions"`
 
+	// Limits bound what is emitted.
+	Limits LimitsConfig `mapstructure:"limits"`
+
+	_ struct{}
+}
+
+// LimitsConfig bounds what is emitted.
+type LimitsConfig struct {
+	// Series is how many sets of rule, tier, owner and source metric the metrics tell apart; the rest is told together.
+	Series int `mapstructure:"series"`
+
 	_ struct{}
 }
 
@@ -83,7 +94,11 @@ var (
 	_ confmap.Unmarshaler = (*Config)(nil)
 )
 
-const shortestCollectionInterval = time.Second
+const (
+	shortestCollectionInterval = time.Second
+	// mostSeries are some megabytes for each collection.
+	mostSeries = 100_000
+)
 
 func createDefaultConfig() component.Config {
 	http := confighttp.NewDefaultServerConfig()
@@ -100,6 +115,7 @@ func createDefaultConfig() component.Config {
 		Window:             model.Duration(30 * 24 * time.Hour),
 		Webhooks:           configoptional.Default(defaultWebhooks()),
 		Suggestions:        SuggestionsConfig{MinEpisodes: 20, MinAge: model.Duration(7 * 24 * time.Hour), MaxStep: "20%", MinPeople: 1},
+		Limits:             LimitsConfig{Series: 2000}, // as OpenTelemetry's SDKs
 	}
 }
 
@@ -131,6 +147,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Window <= 0 {
 		refuse("window: must be positive, such as 30d (got %s)", c.Window)
+	}
+	if c.Limits.Series < 1 || c.Limits.Series > mostSeries {
+		refuse("limits.series: must be from 1 to %d (got %d)", mostSeries, c.Limits.Series)
 	}
 	if c.Webhooks.HasValue() {
 		errs = append(errs, c.Webhooks.Get().validate())

@@ -39,6 +39,7 @@ func TestDefaults(t *testing.T) {
 	assert.Equal(t, 30*time.Second, cfg.HTTP.WriteTimeout)
 	assert.Equal(t, time.Minute, cfg.CollectionInterval)
 	assert.Equal(t, model.Duration(30*24*time.Hour), cfg.Window)
+	assert.Equal(t, 2000, cfg.Limits.Series)
 }
 
 func TestAccepted(t *testing.T) {
@@ -101,6 +102,8 @@ func TestRefused(t *testing.T) {
 		`webhooks: {gates: {token: x}, http: {auth: {}}}`:                                   `webhooks.http.auth.authenticator: must name an extension`,
 		`webhooks: {gates: {token: x}, http: {endpoints: x}}`:                               `has invalid keys: endpoints`,
 		`http: {compression_algorithms: ["", gzip]}`:                                        `http.compression_algorithms: not supported: bodies are taken as they are (got ["" "gzip"])`,
+		`limits: {series: 0}`:                                                               `limits.series: must be from 1 to 100000 (got 0)`,
+		`limits: {series: 1000000}`:                                                         `limits.series: must be from 1 to 100000 (got 1000000)`,
 		`suggestions: {min_people: 0}`:                                                      `suggestions.min_people: must be at least 1 (got 0)`,
 		`suggestions: {max_step: "0.2"}`:                                                    `suggestions.max_step: must be a positive percentage, such as 20% (got "0.2")`,
 		`suggestions: {min_episodes: 0, min_age: 1h}`:                                       `suggestions.min_episodes: must be at least 1 (got 0)`,

@@ -2,8 +2,10 @@ package calibrationreceiver
 
 import (
 	"maps"
+	"math"
 	"slices"
 
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/ledger"
@@ -13,19 +15,27 @@ import (
 // backends therefore take.
 const maxBuckets = 160
 
-// histogram appends the distributions of a metric.
-func (b *builder) histogram(name, description string, all []ledger.Histogram) {
-	h := b.metric(name, description).SetEmptyExponentialHistogram()
-	h.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
-	for i := range all {
-		if all[i].Metric != name || all[i].Count == 0 {
-			continue
+// histogram appends the distributions of a metric, in seconds.
+func (s *snapshot) histogram(b *builder, name, description string) {
+	metric := b.metric(name, description).SetEmptyExponentialHistogram()
+	metric.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	put := func(k series, h *ledger.Histogram, since pcommon.Timestamp) {
+		if h.Count == 0 {
+			return
 		}
-		point := h.DataPoints().AppendEmpty()
-		point.SetStartTimestamp(b.since)
+		point := metric.DataPoints().AppendEmpty()
+		point.SetStartTimestamp(since)
 		point.SetTimestamp(b.now)
-		putKey(point.Attributes(), all[i].CounterKey)
-		fill(point, &all[i])
+		putKey(point.Attributes(), k)
+		fill(point, h)
+	}
+	for i := range s.histograms {
+		if h := &s.histograms[i]; h.Metric == name {
+			put(seriesOf(h.CounterKey), h, b.since)
+		}
+	}
+	if s.rest != nil && s.rest.histograms[name] != nil {
+		put(series{of: ofRest}, s.rest.histograms[name], stamp(s.restSince))
 	}
 }
 
@@ -35,8 +45,10 @@ func fill(point pmetric.ExponentialHistogramDataPoint, h *ledger.Histogram) {
 	point.SetCount(h.Count)
 	point.SetZeroCount(h.Zero)
 	point.SetSum(h.Sum)
-	point.SetMin(h.Min)
-	point.SetMax(h.Max)
+	if !math.IsNaN(h.Min) { // nobody knows those of a part
+		point.SetMin(h.Min)
+		point.SetMax(h.Max)
+	}
 	point.SetScale(h.Scale)
 	if len(h.Buckets) == 0 {
 		return

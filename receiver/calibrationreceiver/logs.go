@@ -27,7 +27,7 @@ func logs(happenings []happening, now time.Time) plog.Logs {
 		severity := severityOf(h.Event)
 		record.SetSeverityNumber(severity)
 		record.SetSeverityText(severity.String())
-		record.Body().SetStr(text(h.Rule + ": " + web.Sentence(h.Event)))
+		record.Body().SetStr(bounded(h.Rule+": "+web.Sentence(h.Event), longestNote))
 		putEvent(record.Attributes(), h)
 	}
 	return ld
@@ -48,7 +48,9 @@ func putEvent(attrs pcommon.Map, h happening) {
 	put(alert.AttrOwner, h.Owner)
 	put(alert.AttrSourceMetric, h.sourceMetric)
 	put(alert.AttrFrom, h.From)
-	put(alert.AttrNote, h.Note)
+	if h.Note != "" {
+		attrs.PutStr(alert.AttrNote, bounded(h.Note, longestNote))
+	}
 	if h.Name == alert.EventThreshold {
 		if to, err := strconv.ParseFloat(h.Reason, 64); err == nil {
 			attrs.PutDouble(alert.AttrThreshold, to)
@@ -76,7 +78,7 @@ func severityOf(e *ledger.Event) plog.SeverityNumber {
 	switch e.Name {
 	case alert.EventPageFailed, alert.EventActionFailed:
 		return plog.SeverityNumberError
-	case alert.EventFired, alert.EventEscalated, alert.EventAckExpired, alert.EventRollbackWanted, alert.EventIntervention:
+	case alert.EventFired, alert.EventEscalated, alert.EventAckExpired, alert.EventUnacknowledged, alert.EventRollbackWanted, alert.EventIntervention:
 		return severityOfTier(e.Severity)
 	case alert.EventSeverity:
 		if from, err := alert.ParseSeverity(e.From); err == nil && from > e.Severity {

@@ -94,6 +94,11 @@ func (o *obsreport) collected(how outcome) {
 	o.builder.ReceiverCalibrationCollections.Add(context.Background(), 1, how.attribute())
 }
 
+// overflowing is how many series are told together.
+func (o *obsreport) overflowing(n int) {
+	o.builder.ReceiverCalibrationOverflow.Record(context.Background(), int64(n))
+}
+
 func (o *obsreport) batch(how outcome) {
 	o.builder.ReceiverCalibrationEventBatches.Add(context.Background(), 1, how.attribute())
 }

@@ -154,7 +154,7 @@ func full() *ledger.Episode {
 		Actions:  []alert.Action{alert.ActionRollback, alert.ActionManualIntervention},
 		StartsAt: at(-3), StartedAt: at(-2), ObservedAt: at(-1).Add(time.Nanosecond), JudgedAt: at(1), SeenAt: at(2),
 		OpenedAt: at(3), RaisedAt: at(4), LostAt: at(5), NotifiedAt: at(6), AcknowledgedAt: at(7), AcknowledgedBy: "anna",
-		SnoozedUntil: at(8), SnoozedBy: "bob", EndedAt: at(9), EndedBy: ledger.EndedByPerson, Ender: "carl",
+		SnoozedUntil: at(8), SnoozedBy: "bob", EndedAt: at(9), EndedBy: ledger.EndedByPerson, Ender: "carl", InHand: true,
 		Outcome: ledger.OutcomeSuppressed, Suppressed: "muted",
 		Verdict: ledger.Duplicate, VerdictBy: "dora", VerdictAt: at(10), Note: "same as yesterday",
 		Held: "silenced", HeldUntil: at(11), Recent: []time.Time{at(-9), at(-8)}, FlapNoticedAt: at(-7),

@@ -143,6 +143,21 @@ func tallies(t *testing.T, f *fixture) {
 	add(func(e *ledger.Episode) { e.EndedAt = at(10) })
 	add(func(e *ledger.Episode) { e.NotifiedAt, e.EndedAt = at(9), at(10) })
 	add(func(e *ledger.Episode) { e.Highest, e.EndedAt = alert.Low, at(12) })
+	// Of the paged ones that have ended nobody answered the last two; a verdict is no answer, but somebody has seen it.
+	paged := func(change func(*ledger.Episode)) {
+		add(func(e *ledger.Episode) {
+			e.SourceMetric, e.NotifiedAt, e.EndedAt, e.EndedBy, e.Reason = "paged", at(0), at(9), ledger.EndedBySystem, alert.ReasonRecovered
+			change(e)
+		})
+	}
+	paged(func(e *ledger.Episode) { e.AcknowledgedAt = at(9) })
+	paged(func(e *ledger.Episode) { e.InHand = true })
+	paged(func(e *ledger.Episode) { e.EndedBy = ledger.EndedByPerson })
+	paged(func(e *ledger.Episode) { e.Verdict = ledger.Expected })
+	paged(func(e *ledger.Episode) { e.EndedAt = time.Time{} })
+	paged(func(e *ledger.Episode) { e.NotifiedAt = time.Time{} })
+	paged(func(*ledger.Episode) {})
+	paged(func(e *ledger.Episode) { e.EndedAt = at(9).Add(time.Hour) })
 	check := func(since time.Time, want ...ledger.Tally) {
 		t.Helper()
 		f.view(func(tx ledger.Tx) {
@@ -154,16 +169,21 @@ func tallies(t *testing.T, f *fixture) {
 	none := map[ledger.Verdict]int64{}
 	critical := ledger.Tally{Rule: "r", Owner: "o", SourceMetric: "m", Severity: alert.Critical, Episodes: 1, Open: 1, OldestOpen: at(7), Verdicts: none}
 	other := ledger.Tally{Rule: "r", Owner: "o", SourceMetric: "other", Severity: alert.High, Episodes: 1, Open: 1, OldestOpen: at(8), Verdicts: none}
+	answered := ledger.Tally{
+		Rule: "r", Owner: "o", SourceMetric: "paged", Severity: alert.High, Episodes: 8, Open: 1, OldestOpen: at(16),
+		Notified: 7, NotifiedJudged: 1, NotifiedEnded: 6, Unacknowledged: 2, Transient: 3, Unjudged: 5, Verdicts: map[ledger.Verdict]int64{ledger.Expected: 1},
+	}
 	low := ledger.Tally{Rule: "r", Owner: "o", SourceMetric: "m", Severity: alert.Low, Episodes: 1, Unjudged: 1, Verdicts: none}
 	check(time.Time{}, low, ledger.Tally{
 		Rule: "r", Owner: "o", SourceMetric: "m", Severity: alert.High, Episodes: 8, Open: 3, OldestOpen: at(3),
-		Notified: 5, NotifiedJudged: 3, Unjudged: 1,
+		Notified: 5, NotifiedJudged: 3, NotifiedEnded: 3, Unacknowledged: 1, Unjudged: 1,
 		Verdicts: map[ledger.Verdict]int64{ledger.TruePositive: 1, ledger.FalsePositive: 2, ledger.Expected: 1},
-	}, critical, other)
+	}, critical, other, answered)
 	check(at(4), low, ledger.Tally{
-		Rule: "r", Owner: "o", SourceMetric: "m", Severity: alert.High, Episodes: 5, Open: 2, OldestOpen: at(4), Notified: 2, Unjudged: 1,
+		Rule: "r", Owner: "o", SourceMetric: "m", Severity: alert.High, Episodes: 5, Open: 2, OldestOpen: at(4), Notified: 2, NotifiedEnded: 1, Unacknowledged: 1, Unjudged: 1,
 		Verdicts: map[ledger.Verdict]int64{ledger.Expected: 1},
-	}, critical, other)
-	check(at(11), low)
-	check(at(12))
+	}, critical, other, answered)
+	check(at(11), low, answered)
+	check(at(12), answered)
+	check(at(20))
 }

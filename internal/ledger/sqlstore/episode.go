@@ -12,7 +12,7 @@ const episodeColumns = "id, alert_id, group_id, rule_group, rule, owner, severit
 	"response, source_metric, source_unit, reason, value, peak, threshold, firing_level, actions, started_at, " +
 	"starts_at, observed_at, judged_at, seen_at, opened_at, raised_at, lost_at, notified_at, acknowledged_at, " +
 	"acknowledged_by, snoozed_until, snoozed_by, ended_at, ended_by, ender, outcome, suppressed, verdict, verdict_by, " +
-	"verdict_at, note, held, held_until, recent, flap_noticed_at, levels, trace"
+	"verdict_at, note, held, held_until, recent, flap_noticed_at, levels, trace, in_hand"
 
 var (
 	putEpisode    = upsert("episodes", []string{"id"}, episodeColumns+", tally")
@@ -30,7 +30,7 @@ func (t *tx) PutEpisode(e *ledger.Episode) error {
 		nanos(e.AcknowledgedAt), e.AcknowledgedBy, nanos(e.SnoozedUntil), e.SnoozedBy,
 		nanos(e.EndedAt), string(e.EndedBy), e.Ender, string(e.Outcome), e.Suppressed,
 		string(e.Verdict), e.VerdictBy, nanos(e.VerdictAt), e.Note,
-		e.Held, nanos(e.HeldUntil), document[[]time.Time]{e.Recent}, nanos(e.FlapNoticedAt), document[ledger.Levels]{e.Levels}, document[ledger.Trace]{e.Trace}, tallyState(e))
+		e.Held, nanos(e.HeldUntil), document[[]time.Time]{e.Recent}, nanos(e.FlapNoticedAt), document[ledger.Levels]{e.Levels}, document[ledger.Trace]{e.Trace}, flag(e.InHand), tallyState(e))
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (t *tx) scanEpisode(r row) (*ledger.Episode, error) {
 		timeAt{&e.EndedAt}, &e.EndedBy, &e.Ender, &e.Outcome, &e.Suppressed,
 		&e.Verdict, &e.VerdictBy, timeAt{&e.VerdictAt}, &e.Note,
 		&e.Held, timeAt{&e.HeldUntil}, documentAt[[]time.Time]{&e.Recent}, timeAt{&e.FlapNoticedAt}, documentAt[ledger.Levels]{&e.Levels},
-		documentAt[ledger.Trace]{&e.Trace})
+		documentAt[ledger.Trace]{&e.Trace}, &e.InHand)
 	if err != nil {
 		return nil, err
 	}

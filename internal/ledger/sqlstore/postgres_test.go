@@ -266,3 +266,21 @@ func TestPostgresTakesLongText(t *testing.T) {
 		return tx.PutEpisode(e)
 	}))
 }
+
+// The sixth migration, as on SQLite.
+func TestPostgresAnswersOfOldEpisodes(t *testing.T) {
+	s := pgtest.Start(t)
+	source := s.Database()
+	l := openServer(t, source)
+	answerSome(t, l)
+	want := tallied(t, l)
+	require.Len(t, want, 1)
+	assert.Equal(t, int64(3), want[0].Unacknowledged)
+	require.NoError(t, l.Close())
+	for _, statement := range beforeAnswers {
+		s.Exec(pgtest.Name(source), statement)
+	}
+	l = openServer(t, source)
+	defer func() { require.NoError(t, l.Close()) }()
+	assert.Equal(t, want, tallied(t, l))
+}

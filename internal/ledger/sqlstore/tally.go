@@ -10,7 +10,7 @@ import (
 
 // A tally's state is what Tallies asks of an episode, in one number, so that an index that ends in it and OpenedAt
 // answers without reading a row: bit 0 open, bit 1 notified, three bits of the verdict's number (0: none), bit 5 transient,
-// bit 6 flapping.
+// bit 6 flapping, bit 7 answered.
 const (
 	tallyOpen        = 1 << 0
 	tallyNotified    = 1 << 1
@@ -18,6 +18,7 @@ const (
 	tallyVerdictMask = 7
 	tallyTransient   = 1 << 5
 	tallyFlapping    = 1 << 6
+	tallyAnswered    = 1 << 7
 )
 
 func tallyState(e *ledger.Episode) int64 {
@@ -33,6 +34,9 @@ func tallyState(e *ledger.Episode) int64 {
 	}
 	if !e.FlapNoticedAt.IsZero() || e.Suppressed == ledger.SuppressedFlapping {
 		state |= tallyFlapping
+	}
+	if e.Answered() {
+		state |= tallyAnswered
 	}
 	return state
 }
@@ -95,6 +99,12 @@ func addTally(t *ledger.Tally, r tallyRow) {
 		t.Notified += r.n
 		if verdict > 0 {
 			t.NotifiedJudged += r.n
+		}
+		if r.state&tallyOpen == 0 {
+			t.NotifiedEnded += r.n
+			if verdict == 0 && r.state&tallyAnswered == 0 {
+				t.Unacknowledged += r.n
+			}
 		}
 	}
 	if verdict > 0 {

@@ -31,6 +31,7 @@ type TelemetryBuilder struct {
 	ReceiverCalibrationEventBatches       metric.Int64Counter
 	ReceiverCalibrationEvents             metric.Int64Counter
 	ReceiverCalibrationFeedback           metric.Int64Counter
+	ReceiverCalibrationOverflow           metric.Int64Gauge
 	ReceiverCalibrationRequests           metric.Int64Counter
 	ReceiverCalibrationWebhooks           metric.Int64Counter
 }
@@ -93,6 +94,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_calibration_feedback",
 		metric.WithDescription("What people did that was recorded, repetitions included. [Alpha]"),
 		metric.WithUnit("{deed}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverCalibrationOverflow, err = builder.meter.Int64Gauge(
+		"otelcol_receiver_calibration_overflow",
+		metric.WithDescription("Sets of rule, tier, owner and source metric beyond limits.series, which the calibration metrics tell together, with otel.metric.overflow instead of these attributes. [Alpha]"),
+		metric.WithUnit("{series}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverCalibrationRequests, err = builder.meter.Int64Counter(

@@ -24,6 +24,7 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ReceiverCalibrationEventBatches.Add(context.Background(), 1)
 	tb.ReceiverCalibrationEvents.Add(context.Background(), 1)
 	tb.ReceiverCalibrationFeedback.Add(context.Background(), 1)
+	tb.ReceiverCalibrationOverflow.Record(context.Background(), 1)
 	tb.ReceiverCalibrationRequests.Add(context.Background(), 1)
 	tb.ReceiverCalibrationWebhooks.Add(context.Background(), 1)
 	AssertEqualReceiverCalibrationCollectionDuration(t, testTel,
@@ -39,6 +40,9 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverCalibrationFeedback(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverCalibrationOverflow(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverCalibrationRequests(t, testTel,
