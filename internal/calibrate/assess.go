@@ -63,6 +63,13 @@ func (a *Assessment) Recall() (Proportion, bool) {
 	return NewProportion(int64(a.Caught), int64(a.Caught+len(a.Missed)))
 }
 
+// F1 weighs false alarms and misses alike. ok is false where nobody has judged, or nobody has reported a miss.
+func (a *Assessment) F1() (f float64, ok bool) {
+	precision, judged := a.Before.Precision()
+	recall, looked := a.Recall()
+	return FScore(precision.Ratio, recall.Ratio, 1), judged && looked
+}
+
 // Evidence is what is recorded about one rule: its episodes and those of its silent track, both oldest first, what people say was missed,
 // and the changes of its thresholds that are known.
 type Evidence struct {

@@ -17,6 +17,17 @@ func Precision(verdicts map[ledger.Verdict]int64) (p Proportion, ok bool) {
 	return NewProportion(verdicts[ledger.TruePositive], verdicts[ledger.FalsePositive]+verdicts[ledger.TruePositive])
 }
 
+// FScore is precision and recall in one number in [0, 1]: their harmonic mean, in which recall counts beta times as much as
+// precision (C. J. van Rijsbergen, "Information Retrieval", 1979, chapter 7). Where both are 0, or one is no number in [0, 1], it is 0.
+func FScore(precision, recall, beta float64) float64 {
+	weight := beta * beta
+	sum := weight*precision + recall
+	if !(sum > 0) || !(precision <= 1) || !(recall <= 1) || !(precision >= 0) || !(recall >= 0) {
+		return 0
+	}
+	return (1 + weight) * precision * recall / sum
+}
+
 // Local is the one person that all callers are who did not authenticate: who can reach the loopback interface can give
 // any name.
 const Local = "local"

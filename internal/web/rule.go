@@ -72,6 +72,7 @@ type Threshold struct {
 	SpanDays  float64          `json:"span_days"`
 	Missed    int              `json:"missed"`
 	Recall    *Ratio           `json:"recall,omitempty"`
+	F1        *float64         `json:"f1,omitempty"`
 	Moved     []Move           `json:"moved,omitempty"`
 	Curve     []CurvePoint     `json:"curve,omitempty"`
 	// Effects are what the newest of the changes did.
@@ -137,6 +138,9 @@ func thresholdOf(a *calibrate.Assessment, window time.Duration) Threshold {
 		Group: a.Group, Severity: a.Tier, Side: side, Bound: a.Bound(), SourceMetric: a.SourceMetric, SourceUnit: a.Unit, Current: a.Current,
 		Reason: a.Reason, Sentence: a.Sentence(window), Before: Counts(a.Before), Labelled: a.Labelled, People: a.People,
 		SpanDays: a.Span.Hours() / 24, Missed: len(a.Missed), Recall: ratioOf(a.Recall()),
+	}
+	if f, ok := a.F1(); ok {
+		t.F1 = &f
 	}
 	if a.Reason == calibrate.Stands {
 		suggested, after := a.Threshold, Counts(a.After)

@@ -99,6 +99,9 @@ func TestMissed(t *testing.T) {
 	assert.Equal(t, 1, th.Missed)
 	require.NotNil(t, th.Recall)
 	assert.InDelta(t, 0.8, th.Recall.Ratio, 1e-9)
+	require.NotNil(t, th.F1)
+	precision := float64(th.Before.Verified) / float64(th.Before.Verified+th.Before.False)
+	assert.InDelta(t, 2*precision*0.8/(precision+0.8), *th.F1, 1e-9)
 	for body, want := range map[string]string{
 		`{"at": "` + at + `"}`:                          "rule: must name",
 		`{"rule": "a"}`:                                 "at: must be when",
