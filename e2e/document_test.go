@@ -121,3 +121,33 @@ func TestSlackAsDocumented(t *testing.T) {
 	code, _, _ = hook(t, address, stale)
 	assert.Equal(t, http.StatusUnauthorized, code)
 }
+
+// Every test that docs/security.md names is there, in one of the packages that it names.
+func TestSecurityNamesItsTests(t *testing.T) {
+	content, err := os.ReadFile(filepath.Join("..", "docs", "security.md"))
+	require.NoError(t, err)
+	rows := 0
+	for line := range strings.Lines(string(content)) {
+		cells := strings.Split(strings.TrimSpace(line), " | ")
+		if !strings.HasPrefix(line, "| ") || !strings.Contains(line, "`Test") {
+			continue
+		}
+		rows++
+		quoted := regexp.MustCompile("`([^`]+)`")
+		var sources string
+		for _, pkg := range quoted.FindAllStringSubmatch(cells[len(cells)-2], -1) {
+			files, err := filepath.Glob(filepath.Join("..", filepath.FromSlash(pkg[1]), "*_test.go"))
+			require.NoError(t, err)
+			require.NotEmpty(t, files, pkg[1])
+			for _, file := range files {
+				text, err := os.ReadFile(file)
+				require.NoError(t, err)
+				sources += string(text)
+			}
+		}
+		for _, test := range quoted.FindAllStringSubmatch(cells[len(cells)-1], -1) {
+			assert.Contains(t, sources, "\nfunc "+test[1]+"(", line)
+		}
+	}
+	assert.Greater(t, rows, 20)
+}

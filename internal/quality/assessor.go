@@ -1,8 +1,10 @@
 package quality
 
 import (
+	"cmp"
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +27,8 @@ const (
 	// rest is how long conclusions hold whatever happens, for each episode that they rest on: a rule of 100,000 that is judged
 	// all the time is concluded about every 100 s, which takes a twentieth of that.
 	rest = time.Millisecond
+	// mostKept is about how many rules is concluded beside, and kept: their names come over the network.
+	mostKept = 10_000
 )
 
 // Assessor keeps what has been concluded about each rule. It is safe for concurrent use.
@@ -57,6 +61,8 @@ type counted struct {
 	position  int64
 	episodes  int64
 	summaries []*Summary
+	// aside are the rules beyond mostKept: about one of them is concluded when somebody asks for it, and only then.
+	aside map[string]bool
 }
 
 // Look returns what is concluded about a rule.
@@ -88,7 +94,7 @@ func (a *Assessor) Rules(tx ledger.Tx) ([]*Rule, error) {
 	for _, s := range c.summaries {
 		known := a.known(s.Rule)
 		r := known.Rule
-		if !known.good(now) && s.Episodes <= budget {
+		if !known.good(now) && s.Episodes <= budget && !c.aside[s.Rule] {
 			if r, err = a.renew(tx, s.Rule, position); err != nil {
 				return nil, err
 			}
@@ -119,7 +125,7 @@ func (a *Assessor) Renew(ctx context.Context, l ledger.Ledger, now time.Time) er
 		}
 		due = due[:0] // it may be run again
 		for _, s := range c.summaries {
-			if known := a.known(s.Rule); !known.good(tx.Now()) {
+			if known := a.known(s.Rule); !known.good(tx.Now()) && !c.aside[s.Rule] {
 				due = append(due, s.Rule)
 			}
 		}
@@ -160,7 +166,7 @@ func (a *Assessor) renew(tx ledger.Tx, rule string, position int64) (*Rule, erro
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch before := a.rules[rule]; {
-	case r.Episodes == 0 && len(r.Misses) == 0:
+	case r.Episodes == 0 && len(r.Misses) == 0, a.counted.aside[rule]:
 		delete(a.rules, rule)
 	case before == nil || !before.At.After(r.At):
 		// Another may have looked at later events meanwhile, which may have been about this rule.
@@ -183,6 +189,7 @@ func (a *Assessor) count(tx ledger.Tx, position int64, will func(counted) bool) 
 		return c, err
 	}
 	c = counted{at: tx.Now(), position: position, summaries: Summaries(tallies)}
+	c.aside = aside(c.summaries)
 	for _, s := range c.summaries {
 		c.episodes += s.Episodes
 	}
@@ -195,8 +202,30 @@ func (a *Assessor) count(tx ledger.Tx, position int64, will func(counted) bool) 
 	for _, s := range c.summaries {
 		fires[s.Rule] = true
 	}
-	maps.DeleteFunc(a.rules, func(rule string, e *entry) bool { return !fires[rule] && !e.holds(c.at) })
+	maps.DeleteFunc(a.rules, func(rule string, e *entry) bool { return !fires[rule] && !e.holds(c.at) || c.aside[rule] })
 	return c, nil
+}
+
+// aside returns the rules beyond mostKept: those that people have judged come first, then those with more episodes.
+func aside(all []*Summary) map[string]bool {
+	if len(all) <= mostKept {
+		return nil
+	}
+	judged := func(s *Summary) (n int64) {
+		for _, v := range s.Verdicts {
+			n += v
+		}
+		return n
+	}
+	ranked := slices.Clone(all)
+	slices.SortStableFunc(ranked, func(x, y *Summary) int {
+		return cmp.Or(cmp.Compare(judged(y), judged(x)), cmp.Compare(y.Episodes, x.Episodes))
+	})
+	rest := make(map[string]bool, len(all)-mostKept)
+	for _, s := range ranked[mostKept:] {
+		rest[s.Rule] = true
+	}
+	return rest
 }
 
 func (c counted) holds(now time.Time) bool { return fresh(c.at, now) }

@@ -199,3 +199,66 @@ func TestNothingIsMissedMeanwhile(t *testing.T) {
 	}))
 	assert.EqualValues(t, 1, r.look("Full").Verdicts[ledger.FalsePositive])
 }
+
+// names is a ledger of many rules in memory: one episode each, and two of the first few.
+type names struct {
+	ledger.Ledger
+	n   int
+	now time.Time
+}
+
+func (l names) View(_ context.Context, _ time.Time, fn func(ledger.Tx) error) error {
+	return fn(namesTx{of: l})
+}
+
+type namesTx struct {
+	ledger.Tx
+	of names
+}
+
+func (tx namesTx) Now() time.Time                                           { return tx.of.now }
+func (namesTx) LastEvent() (int64, error)                                   { return 0, nil }
+func (namesTx) Misses(string, time.Time) ([]*ledger.Miss, error)            { return nil, nil }
+func (namesTx) Changes(string, time.Time) ([]*ledger.Change, error)         { return nil, nil }
+func (namesTx) Explored(string, time.Time, int) ([]*ledger.Explored, error) { return nil, nil }
+
+func (tx namesTx) Samples(rule string, _ time.Time) ([]*ledger.Sample, error) {
+	return []*ledger.Sample{{ID: rule, Rule: rule, OpenedAt: tx.of.now, EndedAt: tx.of.now}}, nil
+}
+
+func (tx namesTx) Tallies(time.Time) (all []ledger.Tally, _ error) {
+	for i := range tx.of.n {
+		t := ledger.Tally{Rule: fmt.Sprintf("r%06d", i), Episodes: 1}
+		if i >= tx.of.n-10 {
+			t.Episodes = 2
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+// Names of rules come over the network: conclusions are kept about so many of them, those that fire most, and about any other when
+// it is asked for.
+func TestConclusionsAreBounded(t *testing.T) {
+	l := names{n: mostKept + 500, now: ledgertest.Epoch}
+	a := &Assessor{Window: time.Hour, Limits: calibrate.DefaultLimits()}
+	require.NoError(t, a.Renew(t.Context(), l, l.now))
+	assert.Len(t, a.rules, mostKept)
+	assert.Contains(t, a.rules, fmt.Sprintf("r%06d", l.n-1), "it fires most")
+	require.NoError(t, l.View(t.Context(), l.now, func(tx ledger.Tx) error {
+		rules, err := a.Rules(tx)
+		require.NoError(t, err)
+		assert.Len(t, rules, l.n, "all of them are counted")
+		other := fmt.Sprintf("r%06d", l.n-11)
+		assert.NotContains(t, a.rules, other)
+		r, err := a.Look(tx, other)
+		require.NoError(t, err)
+		assert.EqualValues(t, 1, r.Episodes)
+		assert.Len(t, a.rules, mostKept)
+		return nil
+	}))
+	l.n = 5
+	l.now = l.now.Add(holds)
+	require.NoError(t, a.Renew(t.Context(), l, l.now))
+	assert.Len(t, a.rules, 5)
+}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/golden"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/pdatatest/plogtest"
@@ -351,4 +352,33 @@ func TestEventWithoutEpisode(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotContains(t, string(raw), "\xff")
 	assert.True(t, strings.Contains(string(raw), "R\uFFFD"))
+}
+
+// However long a name or a note is, attributes and bodies of events are bounded, and valid text.
+func TestTextsAreBounded(t *testing.T) {
+	long := strings.Repeat("ä", 1<<20)
+	e := &ledger.Event{
+		Name: alert.EventSnoozed, EpisodeID: long, By: long, Severity: alert.High, Owner: long, Rule: "a" + long, Reason: "\xff" + long, Receiver: long, Note: "a" + long, From: long,
+	}
+	for _, name := range []string{alert.EventSnoozed, alert.EventVerdict, alert.EventThreshold, "alert.something"} {
+		e.Name = name
+		ld := logs([]happening{{e, long, long, long}}, time.Now())
+		record := ld.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0)
+		assert.LessOrEqual(t, len(record.Body().Str()), longestNote)
+		assert.True(t, utf8.ValidString(record.Body().Str()))
+		total := 0
+		for key, value := range record.Attributes().All() {
+			longest := longestText
+			if key == alert.AttrNote {
+				longest = longestNote
+			}
+			assert.LessOrEqual(t, len(value.AsString()), longest, key)
+			assert.True(t, utf8.ValidString(value.AsString()), key)
+			total += len(value.AsString())
+		}
+		assert.Less(t, total, 64<<10)
+	}
+	for in, want := range map[string]string{"": "", "a": "a", strings.Repeat("a", longestText): strings.Repeat("a", longestText), "\xff": "\uFFFD", strings.Repeat("a\xff", longestText/2): strings.ToValidUTF8(strings.Repeat("a\uFFFD", longestText)[:longestText-3], "") + "…"} {
+		assert.Equal(t, want, text(in))
+	}
 }

@@ -264,10 +264,10 @@ const (
 func text(s string) string { return bounded(s, longestText) }
 
 func bounded(s string, longest int) string {
-	if len(s) > longest {
-		return strings.ToValidUTF8(s[:longest-len("…")], "") + "…"
+	if s = strings.ToValidUTF8(s, "\uFFFD"); len(s) <= longest {
+		return s
 	}
-	return strings.ToValidUTF8(s, "\uFFFD")
+	return strings.ToValidUTF8(s[:longest-len("…")], "") + "…"
 }
 
 func stamp(t time.Time) pcommon.Timestamp {
