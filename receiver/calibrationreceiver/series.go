@@ -2,7 +2,6 @@ package calibrationreceiver
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -177,13 +176,4 @@ func (s *snapshot) known() map[series]standing {
 		known[k] = one
 	}
 	return known
-}
-
-// rules are those of which something is told apart.
-func (a *admission) rules() []string {
-	names := map[string]struct{}{}
-	for s := range a.kept {
-		names[s.rule] = struct{}{}
-	}
-	return slices.Sorted(maps.Keys(names))
 }
