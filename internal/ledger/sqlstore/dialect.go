@@ -40,6 +40,8 @@ type dialect interface {
 	restored(r row) row
 	// placeholders turns ? into the database's own form.
 	placeholders(query string) string
+	// unindexed is a column in a condition that must not choose the index: of a database that chooses by statistics, the column.
+	unindexed(column string) string
 	// claim ends a SELECT whose rows no other transaction may claim.
 	claim() string
 	// overtaken reports that another process wrote first: the transaction has to run again from its start.

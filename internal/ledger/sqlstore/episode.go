@@ -106,14 +106,14 @@ func (t *tx) Episodes(q ledger.Query) ([]*ledger.Episode, error) {
 		if column == narrowest {
 			add(column+" = ?", value)
 		} else {
-			add(column+" || '' = ?", value)
+			add(t.ledger.dialect.unindexed(column)+" = ?", value)
 		}
 	}
 	tier := func(column string, value alert.Severity) {
 		if column == narrowest {
 			add(column+" = ?", int64(value))
 		} else {
-			add(column+" + 0 = ?", int64(value))
+			add(t.ledger.dialect.unindexed(column)+" = ?", int64(value))
 		}
 	}
 	if q.Open != nil && *q.Open {

@@ -186,7 +186,8 @@ func (d *postgresDB) clock() string {
 }
 
 // claim: rows that somebody else holds are passed over, should another program lock some.
-func (d *postgresDB) claim() string { return " FOR UPDATE SKIP LOCKED" }
+func (d *postgresDB) claim() string                  { return " FOR UPDATE SKIP LOCKED" }
+func (d *postgresDB) unindexed(column string) string { return column }
 
 // poisoned: after a failed statement a transaction takes no other.
 func (d *postgresDB) poisoned() bool { return true }

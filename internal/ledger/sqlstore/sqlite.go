@@ -182,6 +182,7 @@ func (d *sqliteDB) listen(context.Context, func(news)) error { return nil }
 
 func (d *sqliteDB) placeholders(query string) string { return query }
 func (d *sqliteDB) claim() string                    { return "" } // there is one writer
+func (d *sqliteDB) unindexed(column string) string   { return "+" + column }
 func (d *sqliteDB) close() error                     { return nil }
 
 func sqliteCode(err error) int {
