@@ -229,7 +229,7 @@ func TestMetricsAreSound(t *testing.T) {
 			v := rapid.SampledFrom([]float64{0, 1, -1, 0.5, 1e308, -1e308, math.NaN(), math.Inf(1), math.Inf(-1), math.SmallestNonzeroFloat64}).Draw(rt, name)
 			return &v
 		}
-		for range rapid.IntRange(0, 8).Draw(rt, "episodes") {
+		for range rapid.IntRange(0, 4).Draw(rt, "episodes") {
 			n++
 			at := now.Add(-time.Duration(rapid.IntRange(0, 100).Draw(rt, "ago")) * time.Minute)
 			a := alert.Alert{

@@ -356,7 +356,7 @@ func TestEventWithoutEpisode(t *testing.T) {
 
 // However long a name or a note is, attributes and bodies of events are bounded, and valid text.
 func TestTextsAreBounded(t *testing.T) {
-	long := strings.Repeat("ä", 1<<20)
+	long := strings.Repeat("ä", 64<<10)
 	e := &ledger.Event{
 		Name: alert.EventSnoozed, EpisodeID: long, By: long, Severity: alert.High, Owner: long, Rule: "a" + long, Reason: "\xff" + long, Receiver: long, Note: "a" + long, From: long,
 	}

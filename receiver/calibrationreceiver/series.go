@@ -61,18 +61,26 @@ func (s standing) judged() (n int64) {
 // idle reports whether nothing has happened within the window.
 func (s standing) idle() bool { return s.recent == nil }
 
-// before reports which of two is told apart where there is room for one: the one that people have judged, then the one with more
-// episodes in the window, with more pages, with more that it ever had.
-func (s standing) before(o standing) int {
-	of := func(s standing) (episodes, notified int64) {
-		if s.recent == nil {
-			return -1, 0
-		}
-		return s.recent.Episodes, s.recent.Notified
+// candidate is a series with what it is ranked by.
+type candidate struct {
+	series
+	judged, episodes, notified, total int64
+	idle                              bool
+}
+
+func (s standing) candidate(k series) candidate {
+	c := candidate{series: k, judged: s.judged(), episodes: -1, total: s.total, idle: s.idle()}
+	if s.recent != nil {
+		c.episodes, c.notified = s.recent.Episodes, s.recent.Notified
 	}
-	se, sn := of(s)
-	oe, on := of(o)
-	return cmp.Or(cmp.Compare(o.judged(), s.judged()), cmp.Compare(oe, se), cmp.Compare(on, sn), cmp.Compare(o.total, s.total))
+	return c
+}
+
+// before says which of two is told apart where there is room for one: the one that people have judged, then the one with more
+// episodes in the window, with more pages, with more that it ever had.
+func before(x, y candidate) int {
+	return cmp.Or(cmp.Compare(y.judged, x.judged), cmp.Compare(y.episodes, x.episodes), cmp.Compare(y.notified, x.notified),
+		cmp.Compare(y.total, x.total), x.compare(y.series))
 }
 
 // admission chooses which series are told apart. A choice holds as long as it can: what is told apart stays so while it has episodes
@@ -88,48 +96,47 @@ type admission struct {
 
 // choose returns how many series are not told apart, and whether that changed which.
 func (a *admission) choose(known map[series]standing) (over int, changed bool) {
-	before := a.kept
+	kept := a.kept
 	a.kept = map[series]struct{}{}
-	for s := range before {
+	for s := range kept {
 		if _, ok := known[s]; ok {
 			a.kept[s] = struct{}{}
 		}
 	}
-	var waiting []series
-	for s := range known {
-		if _, ok := a.kept[s]; !ok {
-			waiting = append(waiting, s)
+	waiting := make([]candidate, 0, len(known)-len(a.kept))
+	for k, s := range known {
+		if _, ok := a.kept[k]; !ok {
+			waiting = append(waiting, s.candidate(k))
 		}
 	}
 	if len(a.kept)+len(waiting) <= a.limit {
 		changed = a.base != nil // what was told together is told apart again
-		for _, s := range waiting {
-			a.kept[s] = struct{}{}
+		for _, c := range waiting {
+			a.kept[c.series] = struct{}{}
 		}
 		return 0, changed
 	}
-	rank := func(x, y series) int { return cmp.Or(known[x].before(known[y]), x.compare(y)) }
 	free := max(0, a.limit-len(a.kept))
-	var idle []series // whose places may be had, the least first
-	for s := range a.kept {
-		if known[s].idle() {
-			idle = append(idle, s)
+	var idle []candidate // whose places may be had, the least first
+	for k := range a.kept {
+		if s := known[k]; s.idle() {
+			idle = append(idle, s.candidate(k))
 		}
 	}
 	changed = a.base == nil
 	if free == 0 && len(idle) == 0 { // as it is, collection after collection
 		return len(known) - len(a.kept), changed
 	}
-	slices.SortFunc(idle, func(x, y series) int { return rank(y, x) })
-	slices.SortFunc(waiting, rank)
-	for i, s := range waiting {
+	slices.SortFunc(idle, func(x, y candidate) int { return before(y, x) })
+	slices.SortFunc(waiting, before)
+	for i, c := range waiting {
 		if i >= free {
-			if i-free == len(idle) || known[s].idle() {
+			if i-free == len(idle) || c.idle {
 				break
 			}
-			delete(a.kept, idle[i-free])
+			delete(a.kept, idle[i-free].series)
 		}
-		a.kept[s] = struct{}{}
+		a.kept[c.series] = struct{}{}
 		changed = true // out of the rest
 	}
 	return len(known) - len(a.kept), changed
