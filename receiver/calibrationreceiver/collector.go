@@ -160,56 +160,55 @@ func (m *collector) read(ctx context.Context, now time.Time) (s snapshot, err er
 
 // assess concludes about every rule that is told apart: of the window, and those that people say have missed an incident.
 func (m *collector) assess(tx ledger.Tx, s *snapshot) error {
-	missed := map[string]int64{}
 	misses, err := tx.Misses("", s.now.Add(-m.window))
 	if err != nil {
 		return err
 	}
+	missed := map[string]*recall{}
 	for _, miss := range misses {
-		missed[miss.Rule]++
+		r := missed[miss.Rule]
+		if r == nil { // which may never have fired: then its name is all that is known of it
+			r = &recall{series: series{rule: miss.Rule, of: ofRule}}
+			missed[miss.Rule] = r
+		}
+		r.missed++
 	}
 	apart := map[string]bool{}
 	for i := range s.recent {
-		apart[s.recent[i].Rule] = true
+		t := &s.recent[i]
+		apart[t.Rule] = true
+		if r := missed[t.Rule]; r != nil {
+			r.caught += t.Verdicts[ledger.TruePositive]
+		}
+	}
+	for i := range s.all {
+		if r := missed[s.all[i].Rule]; r != nil && s.all[i].Severity >= r.severity {
+			r.series = tallySeries(&s.all[i])
+		}
 	}
 	rules, err := m.assessor.Rules(tx)
 	if err != nil {
 		return err
 	}
 	for _, r := range rules {
+		// What is told together has no recall of its own, what is not concluded about yet none for now.
+		if !apart[r.Rule] || r.At.IsZero() || len(r.Thresholds) > 0 {
+			delete(missed, r.Rule)
+		}
 		if !apart[r.Rule] {
 			continue
 		}
 		for _, t := range r.Thresholds {
 			s.assessed = append(s.assessed, assessed{r.Rule, t.Assessment})
 		}
-		if len(r.Thresholds) > 0 {
-			delete(missed, r.Rule)
-		}
 	}
 	for _, rule := range slices.Sorted(maps.Keys(missed)) {
 		if len(s.unassessed) == m.admission.limit {
 			break
 		}
-		s.unassessed = append(s.unassessed, s.recallOf(rule, missed[rule]))
+		s.unassessed = append(s.unassessed, *missed[rule])
 	}
 	return nil
-}
-
-// recallOf is that of a rule without a known threshold, which may never have fired: then its name is all that is known of it.
-func (s *snapshot) recallOf(rule string, missed int64) recall {
-	r := recall{series: series{rule: rule, of: ofRule}, missed: missed}
-	for i := range s.recent {
-		if t := &s.recent[i]; t.Rule == rule {
-			r.caught += t.Verdicts[ledger.TruePositive]
-		}
-	}
-	for i := range s.all {
-		if t := &s.all[i]; t.Rule == rule && t.Severity >= r.severity {
-			r.series = tallySeries(t)
-		}
-	}
-	return r
 }
 
 // budgets compares what owners were paged with what they have agreed to.

@@ -28,8 +28,9 @@ import (
 // crowd is a ledger of many rules, in memory: each with so many episodes, all paged, of which so many were judged false.
 type crowd struct {
 	ledger.Ledger
-	now   time.Time
-	rules []crowded
+	now    time.Time
+	rules  []crowded
+	misses []*ledger.Miss
 }
 
 type crowded struct {
@@ -54,7 +55,7 @@ func (tx crowdTx) CountersSince() (time.Time, error)                        { re
 func (crowdTx) LastEvent() (int64, error)                                   { return 0, nil }
 func (crowdTx) EventsAfter(int64, int) ([]*ledger.Event, error)             { return nil, nil }
 func (crowdTx) Samples(string, time.Time) ([]*ledger.Sample, error)         { return nil, nil }
-func (crowdTx) Misses(string, time.Time) ([]*ledger.Miss, error)            { return nil, nil }
+func (tx crowdTx) Misses(string, time.Time) ([]*ledger.Miss, error)         { return tx.c.misses, nil }
 func (crowdTx) Changes(string, time.Time) ([]*ledger.Change, error)         { return nil, nil }
 func (crowdTx) Setting(string) (string, error)                              { return "", nil }
 func (crowdTx) Explored(string, time.Time, int) ([]*ledger.Explored, error) { return nil, nil }
@@ -270,6 +271,27 @@ func TestOverflowHistogram(t *testing.T) {
 	assert.Equal(t, []uint64{3}, p.Positive().BucketCounts().AsRaw())
 	assert.False(t, p.HasMin() || p.HasMax())
 	assert.Equal(t, ledgertest.Epoch.UTC(), p.StartTimestamp().AsTime())
+}
+
+// What people say was missed is told of rules that are told apart, and of those that have never fired, no more than the limit.
+func TestMissesAreBounded(t *testing.T) {
+	c := &crowd{now: ledgertest.Epoch}
+	for i := range 10 {
+		c.rules = append(c.rules, crowded{name: fmt.Sprint("r", i), episodes: int64(10 - i)})
+		for _, rule := range []string{fmt.Sprint("r", i), fmt.Sprint("silent", i)} {
+			c.misses = append(c.misses, &ledger.Miss{Rule: rule, At: c.now})
+		}
+	}
+	_, md := c.collect(t, newCollector(c, time.Hour, 4))
+	recalls := named(md, alert.MetricRecall)
+	assert.Len(t, recalls, 4)
+	for i := 4; i < 10; i++ {
+		assert.NotContains(t, recalls, fmt.Sprint("r", i), "it is told with the rest")
+	}
+	_, md = c.collect(t, newCollector(c, time.Hour, 100))
+	recalls = named(md, alert.MetricRecall)
+	assert.Len(t, recalls, 20)
+	assert.Zero(t, recalls["silent9"])
 }
 
 // Whatever comes and goes: there are never more than the limit, who is heard of keeps the place, and the choice does not depend on the
