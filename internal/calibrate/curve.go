@@ -94,6 +94,9 @@ func Curve(side Side, alarms []Alarm) []Point {
 				turns = append(turns, out)
 			}
 		}
+		if next := math.Nextafter(r.own, math.Inf(1)); r.own >= r.level && !math.IsInf(next, 0) {
+			turns = append(turns, next) // it fires at its own threshold, and at none beyond
+		}
 	}
 	slices.Sort(turns)
 	turns = slices.Compact(turns)

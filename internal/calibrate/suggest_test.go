@@ -3,7 +3,6 @@ package calibrate
 import (
 	"fmt"
 	"math"
-	"slices"
 	"testing"
 	"time"
 
@@ -199,12 +198,12 @@ func TestCurveIsWhatIfAtEveryPoint(t *testing.T) {
 				require.LessOrEqual(t, p.Episodes, points[i-1].Episodes)
 			}
 		}
-		for _, a := range all { // between two points is what there is at them
-			v := math.Nextafter(a.Level, side.out(math.Inf(-1)))
-			i := slices.IndexFunc(points, func(p Point) bool { return side.beyond(p.Threshold, v) })
-			if i > 0 && finite(v) {
-				n := WhatIf(side, all, v).Episodes
-				require.True(t, points[i].Episodes <= n && n <= points[i-1].Episodes, "%d at %g", n, v)
+		for i := 1; i < len(points); i++ { // up to the next point the counts hold
+			from, to := points[i-1].Threshold, points[i].Threshold
+			for _, v := range []float64{math.Nextafter(to, from), from/2 + to/2} {
+				if side.beyond(v, from) && side.beyond(to, v) {
+					require.Equal(t, WhatIf(side, all, v), points[i-1].Counts, "at %g", v)
+				}
 			}
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/otelcol-escalation/otelcol-escalation/internal/calibrate"
@@ -170,7 +171,7 @@ func (t tuning) Chart() drawing {
 func (t tuning) hovers(steps []step, low, high float64, most int) (all []chart.Span) {
 	least := (high - low) / float64(most)
 	for _, s := range steps {
-		title := t.Bad() + " " + exact(t.near(s), t.Unit) + ": " + countsInWords(s.Counts)
+		title := t.Bad() + " " + t.near(s) + ": " + countsInWords(s.Counts)
 		if n := len(all); n > 0 && s.to-all[n-1].From < least { // too narrow to be met
 			all[n-1].To = s.to
 			continue
@@ -180,12 +181,16 @@ func (t tuning) hovers(steps []step, low, high float64, most int) (all []chart.S
 	return all
 }
 
-// near is the laxer end of a step.
-func (t tuning) near(s step) float64 {
+// near is the laxer end of a step. The number next to one is that one to a reader.
+func (t tuning) near(s step) string {
+	v := s.from
 	if t.Side == calibrate.Below {
-		return s.to
+		v = s.to
 	}
-	return s.from
+	if short, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 12, 64), 64); err == nil {
+		v = short
+	}
+	return exact(v, t.Unit)
 }
 
 func countsInWords(c calibrate.Counts) string {
@@ -248,8 +253,8 @@ func (t tuning) Gone() calibrate.Counts {
 	}
 }
 
-// Laxer reports whether the suggestion lets more through.
-func (t tuning) Laxer() bool { return t.After.Episodes > t.Before.Episodes }
+// Fewer reports whether the suggestion lets less through: it may be a step on the way, or laxer.
+func (t tuning) Fewer() bool { return t.After.Episodes < t.Before.Episodes }
 
 // Caught says how many of the incidents that people know of were caught; "" where nobody has reported a miss.
 func (t tuning) CaughtOf() string {
