@@ -140,6 +140,7 @@ func multiply(t *testing.T, db *sql.DB, table string, k, which int, step time.Du
 	require.NoError(t, err)
 	columns, err := rows.Columns()
 	require.NoError(t, err)
+	require.NoError(t, rows.Err())
 	require.NoError(t, rows.Close())
 	shift := fmt.Sprint(int64(k) * int64(step))
 	var into, from []string
