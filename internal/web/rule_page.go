@@ -249,8 +249,7 @@ func (p *rulePage) choose(q *ruleQuery) {
 
 // read returns the episodes that q asks for.
 func (p *rulePage) read(rd *reader, q ruleQuery) ([]Alert, error) {
-	// Without Since, which would cost it the index of rule and verdict: see TestTheNarrowestIndexIsUsed.
-	query := ledger.Query{Rule: p.Summary.Rule, Limit: shownEpisodes + 1}
+	query := ledger.Query{Rule: p.Summary.Rule, Since: p.At.Add(-p.window), Limit: shownEpisodes + 1}
 	switch q.verdict {
 	case everyVerdict:
 	case unjudged:
@@ -272,8 +271,6 @@ func (p *rulePage) read(rd *reader, q ruleQuery) ([]Alert, error) {
 		p.First = newest.url(p.Name()) + "#episodes"
 	}
 	found, err := rd.alerts(query)
-	since := p.At.Add(-p.window)
-	found = slices.DeleteFunc(found, func(a Alert) bool { return a.OpenedAt.Before(since) })
 	if err == nil && len(found) > shownEpisodes {
 		found = found[:shownEpisodes]
 		older := q
