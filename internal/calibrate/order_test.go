@@ -74,3 +74,67 @@ func TestMissesMeetWhatWasThere(t *testing.T) {
 	})
 	require.Positive(t, marked)
 }
+
+// What is suggested for a rule's tiers and both sides of its bands loses nothing of what was recorded, and no step is longer
+// than its part of the band.
+func TestSuggestionsForARuleAreSafe(t *testing.T) {
+	stood := map[string]int{}
+	check(t, func(t *rapid.T) {
+		var e Evidence
+		band := rapid.Bool().Draw(t, "band")
+		excess := rapid.Map(rapid.IntRange(0, 40), func(n int) float64 { return float64(n) / 16 })
+		for i := range rapid.IntRange(1, 40).Draw(t, "episodes") {
+			levels := ledger.Levels{}
+			for _, tier := range []alert.Severity{alert.High, alert.Critical} {
+				threshold := 10 + 2*float64(tier) + float64(rapid.IntRange(0, 1).Draw(t, "moved"))/4
+				level := threshold + excess.Draw(t, "excess")
+				if band && rapid.Bool().Draw(t, "low") {
+					threshold, level = -threshold, -level
+				}
+				l := ledger.Level{Threshold: &threshold, Firing: &level, Bound: rapid.IntRange(0, 9).Draw(t, "bound") == 0}
+				switch rapid.IntRange(0, 3).Draw(t, "tier") {
+				case 0: // it was passed by
+					l.Threshold = nil
+				case 1: // it was not reached
+					continue
+				}
+				levels[tier] = l
+			}
+			s := told(i, rapid.SampledFrom([]ledger.Verdict{"", ledger.TruePositive, ledger.FalsePositive, ledger.FalsePositive, ledger.Duplicate}).Draw(t, "verdict"), levels)
+			s.AlertID = rapid.SampledFrom([]string{"a", "b"}).Draw(t, "alert")
+			if rapid.IntRange(0, 4).Draw(t, "acknowledged") == 0 {
+				s.AcknowledgedAt = s.OpenedAt
+			}
+			e.Samples = append(e.Samples, s)
+			if rapid.IntRange(0, 3).Draw(t, "explored") == 0 {
+				e.Explored = append(e.Explored, &ledger.Explored{ID: fmt.Sprint("x", i), AlertID: s.AlertID, OpenedAt: s.OpenedAt, Levels: ledger.Levels{
+					alert.High: {Threshold: number(10), Firing: number(10 + excess.Draw(t, "excess"))},
+				}})
+			}
+			if rapid.IntRange(0, 9).Draw(t, "miss") == 0 {
+				e.Misses = append(e.Misses, &ledger.Miss{ID: fmt.Sprint("m", i), At: s.OpenedAt.Add(time.Minute)})
+			}
+		}
+		limits := Limits{MaxStep: rapid.SampledFrom([]float64{0.02, 0.2}).Draw(t, "step")}
+		all := Assess(e, limits)
+		for _, a := range all {
+			model{a.Side, a.Alarms}.requireSafe(t, &a.Suggestion)
+			if a.Reason != Stands {
+				continue
+			}
+			scale := a.Current
+			for _, other := range all {
+				if other.Tier == a.Tier && other.Side != a.Side {
+					require.True(t, a.Band)
+					scale = other.Current - a.Current
+				}
+			}
+			require.LessOrEqual(t, max(a.Threshold-a.Current, a.Current-a.Threshold), limits.MaxStep*max(scale, -scale)*(1+1e-9))
+			stood[a.Bound()]++
+		}
+	})
+	t.Log(stood)
+	for _, bound := range []string{"", "low", "high"} {
+		require.Positive(t, stood[bound], "of bound %q", bound)
+	}
+}

@@ -97,6 +97,9 @@ func TestSuggestions(t *testing.T) {
 			alarms(14, "false", 15, "false", 30, "true"), Limits{MinEpisodes: 1, MaxStep: 0.2}, 12, Stands,
 			"the 3 pages in 30 days would have stayed for now, the one incident kept; a step is 20 % at most: at 20, 2 would have gone",
 		},
+		"the step's last tenth is for a round number, and no page stays for it": {
+			alarms(10.31, "false", 12, "false", 30, "true"), Limits{MinEpisodes: 1, MaxStep: 0.033}, 10.32, Stands, "",
+		},
 		"without an incident there is no way to be on": {
 			alarms(14, "false", 15, "false", 30, "false"), Limits{MinEpisodes: 1, MaxStep: 0.2}, math.NaN(), NothingGone,
 			"no threshold within 20 % would remove pages, and half of them at most; no incident has been verified yet",
@@ -135,6 +138,9 @@ func TestSuggestions(t *testing.T) {
 		},
 		"few labels": {
 			alarms(12, "false", 13, "", 14, "expected", 15, "acknowledged"), DefaultLimits(), math.NaN(), FewEpisodes, "1 of 20 labelled episodes",
+		},
+		"what nobody was told of is no label": {
+			alarms(12, "false", 9, "missed"), Limits{MinEpisodes: 2, MaxStep: 0.2}, math.NaN(), FewEpisodes, "1 of 2 labelled episodes",
 		},
 		"few days": {
 			alarms(12, "false", 13, "true"), Limits{MinEpisodes: 2, MinAge: 7 * 24 * time.Hour}, math.NaN(), FewDays, "the labelled episodes span 1.0 of 7.0 days",
@@ -225,7 +231,7 @@ func TestALongCurveIsThinned(t *testing.T) {
 
 func TestRoundest(t *testing.T) {
 	for _, c := range []struct{ low, high, want float64 }{
-		{13.2, 15.6, 14}, {0.903, 0.917, 0.91}, {0.9, 1.7, 1}, {99, 101, 100}, {-0.5, 0.2, 0}, {-15.6, -13.2, -15}, {1234, 5678, 2000},
+		{13.2, 15.6, 14}, {0.57, 0.585, 0.58}, {0.903, 0.917, 0.91}, {0.9, 1.7, 1}, {99, 101, 100}, {-0.5, 0.2, 0}, {-15.6, -13.2, -15}, {1234, 5678, 2000},
 		{0.00031, 0.00034, 0.00032}, {1e-300, 3e-300, 3e-300}, {5, 5, 5}, {1e18, 1.5e18, 1.1e18},
 	} {
 		assert.InEpsilon(t, 1+c.want, 1+roundest(c.low, c.high), 1e-12, "(%g, %g]", c.low, c.high)
