@@ -78,11 +78,11 @@ fuzz: ## every fuzz test for FUZZTIME (10s)
 
 .PHONY: bench
 bench: ## benchmarks, each peer beside us
-	$(GO) test -run '^$$' -bench . -benchmem ./processor/... ./internal/evaluate ./internal/evaluate/window ./internal/replay ./internal/ledger/... ./internal/notify ./exporter/...
+	$(GO) test -run '^$$' -bench . -benchmem ./processor/... ./internal/evaluate ./internal/evaluate/window ./internal/replay ./internal/calibrate ./internal/ledger/... ./internal/notify ./exporter/...
 
 .PHONY: calibration
-calibration: ## suggestions on labelled production series, a line per series; LIMITS=quick asks for fewer labels
-	TABLE=1 $(GO) test -count=1 -run '^TestLabelledSeries$$' -v ./internal/calibrate
+calibration: ## suggestions on labelled production series, a line per series; LIMITS=quick asks for fewer labels, PLOTS=docs/calibration draws
+	TABLE=1 PLOTS='$(abspath $(PLOTS))' $(GO) test -count=1 -run '^TestLabelledSeries$$' -v ./internal/calibrate
 
 .PHONY: generate
 generate: ## what mdatagen and alertctl generate: documentation, the schema of rule files, dashboards

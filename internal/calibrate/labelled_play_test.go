@@ -54,8 +54,8 @@ type played struct {
 	reached         map[int]float64
 	verified        map[int]time.Time
 	lost, forgotten map[int]bool
-	// labels are the verdicts that the first suggestion had.
-	labels int
+	// first is what was concluded when the first suggestion stood.
+	first *calibrate.Assessment
 }
 
 // run is one under way.
@@ -188,11 +188,12 @@ func (r *run) suggested(now time.Time) bool {
 		return false
 	}
 	a := assessed[0]
-	if a.Reason != calibrate.Stands || a.Current != r.threshold { // it was taken, and no page has come since
+	require.Equal(r, r.threshold, a.Current)
+	if a.Reason != calibrate.Stands {
 		return false
 	}
 	if len(r.moves) == 0 {
-		r.labels = a.Labelled
+		r.first = a
 	}
 	r.moves = append(r.moves, calibrate.Move{At: now, From: r.threshold, To: a.Threshold})
 	r.evidence.Changes = append(r.evidence.Changes, &ledger.Change{Rule: "High", Tier: alert.High, From: r.threshold, To: a.Threshold, At: now})
@@ -224,7 +225,7 @@ func (r *run) rule() *rule.Set {
 		condition = "below"
 	}
 	groups, err := rule.LoadFile("r.yaml", fmt.Appendf(nil,
-		"groups: [{name: g, rules: [{alert: High, metric: value, explore: 20%%, tiers: {high: {%s: %v}}, owner: o}]}]", condition, r.threshold),
+		"groups: [{name: g, rules: [{alert: High, metric: value, explore: 20%%, keep_firing_for: %s, tiers: {high: {%s: %v}}, owner: o}]}]", r.keep, condition, r.threshold),
 		rule.Defaults{HoldFor: r.hold()})
 	require.NoError(r, err)
 	set, err := rule.Combine(groups)

@@ -32,6 +32,8 @@ type series struct {
 	incidents    []span
 	// below says that the rule looks at the other side: low values are bad.
 	below bool
+	// keep is the rule's keep_firing_for.
+	keep time.Duration
 }
 
 // side is what a value is multiplied with so that greater is worse.

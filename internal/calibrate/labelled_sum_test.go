@@ -62,10 +62,12 @@ type total struct {
 	name                                 string
 	series, incidents                    int
 	fixed, calibrated, hindsight, within outcome
-	lost, found, forgotten, changes      int
-	later, hindsightLater                []time.Duration
-	firsts                               []float64
-	labels                               []int
+	lost, found, changes                 int
+	// Incidents that had been verified when a suggestion lost them: in the window, and longer ago.
+	verified, forgotten   int
+	later, hindsightLater []time.Duration
+	firsts                []float64
+	labels                []int
 	// What came after the first suggestion stood, in series where one did.
 	fixedAfter, calibratedAfter, withinAfter outcome
 }
@@ -82,13 +84,14 @@ func sum(name string, rows []row) total {
 		s.within.add(r.within.outcome())
 		s.lost += r.fixed.alone(&r.moving)
 		s.found += r.moving.alone(&r.fixed)
+		s.verified += len(r.moving.lost)
 		s.forgotten += len(r.moving.forgotten)
 		s.changes += len(r.moving.moves)
 		s.later = append(s.later, r.fixed.later(&r.moving)...)
 		s.hindsightLater = append(s.hindsightLater, r.fixed.later(&r.hindsight)...)
 		if len(r.moving.moves) > 0 {
 			s.firsts = append(s.firsts, r.first)
-			s.labels = append(s.labels, r.moving.labels)
+			s.labels = append(s.labels, r.moving.first.Labelled)
 			from := r.moving.moves[0].At
 			s.fixedAfter.add(r.fixed.since(from))
 			s.calibratedAfter.add(r.moving.since(from))
@@ -145,8 +148,8 @@ func head(cells ...any) string {
 	return line(cells...) + "\n" + strings.Repeat("| --- ", len(cells)) + "|"
 }
 
-var sumHeading = head("", "series", "incidents", "pages: fixed", "calibrated", "hindsight within 1 h", "hindsight", "on no incident: fixed", "calibrated",
-	"caught: fixed", "of these lost", "found besides", "verified in the window lost", "verified before it lost", "later (h)", "suggestions", "in series", "first after (days)", "its labels")
+var sumHeading = head("", "series", "incidents", "pages: fixed", "calibrated", "hindsight, within 1 h", "hindsight", "on no incident: fixed", "calibrated",
+	"caught: fixed", "of these lost", "found besides", "lost though verified", "and that longer ago", "later (h)", "suggestions", "in series", "first after (days)", "its labels")
 
 func (s total) String() string {
 	within, hindsight := any(s.within.pages), any(s.hindsight.pages)
@@ -154,22 +157,36 @@ func (s total) String() string {
 		within, hindsight = "", ""
 	}
 	return line(s.name, s.series, s.incidents, s.fixed.pages, s.calibrated.pages, within, hindsight, s.fixed.none, s.calibrated.none, s.fixed.caught,
-		s.lost, s.found, 0, s.forgotten, delays(s.later), s.changes, len(s.firsts), fmt.Sprintf("%.1f", quantile(s.firsts, 0.5)), quantile(s.labels, 0.5))
+		s.lost, s.found, s.verified, s.forgotten, delays(s.later), s.changes, len(s.firsts), fmt.Sprintf("%.1f", quantile(s.firsts, 0.5)), quantile(s.labels, 0.5))
 }
 
-// waited says what the pages were before a suggestion stood, and after, and how late hindsight would have been.
-func (s total) waited() string {
-	return fmt.Sprintf("before a suggestion stood %d pages; after it %d fixed, %d calibrated, %d with the best fixed threshold within an hour; the best in hindsight is later for %s h",
+// short says the most of it, and what the pages were before a suggestion stood, and after, and how late hindsight is.
+func (s total) short() string {
+	return fmt.Sprintf("%d labelled series: %d pages with a fixed threshold, %d calibrated, %d in hindsight (%d within an hour); of %d incidents caught %d are kept, of those verified %d lost; "+
+		"first suggestion after %.1f days (median); before it %d pages, after it %d fixed, %d calibrated, %d in hindsight within an hour; hindsight is later for %s h",
+		s.series, s.fixed.pages, s.calibrated.pages, s.hindsight.pages, s.within.pages, s.fixed.caught, s.fixed.caught-s.lost, s.verified, quantile(s.firsts, 0.5),
 		s.fixed.pages-s.fixedAfter.pages, s.fixedAfter.pages, s.calibratedAfter.pages, s.withinAfter.pages, delays(s.hindsightLater))
 }
 
 var rowHeading = head("series", "half", "days", "incidents", "fixed: pages", "caught", "calibrated: pages", "caught", "lost", "found", "later at most (h)", "suggestions",
 	"first after (days)", "its labels", "hindsight within 1 h: pages", "hindsight: pages")
 
+// seriesTable has a line for each series on which anything happened.
+func seriesTable(rows []row) string {
+	var b strings.Builder
+	b.WriteString(rowHeading + "\n")
+	for _, r := range rows {
+		if len(r.fixed.pages) > 0 || r.incidents > 0 {
+			b.WriteString(r.String() + "\n")
+		}
+	}
+	return b.String()
+}
+
 func (r row) String() string {
 	first, labels, half := "–", "–", "held out"
 	if !math.IsNaN(r.first) {
-		first, labels = fmt.Sprintf("%.1f", r.first), fmt.Sprint(r.moving.labels)
+		first, labels = fmt.Sprintf("%.1f", r.first), fmt.Sprint(r.moving.first.Labelled)
 	}
 	if r.development() {
 		half = "developed on"

@@ -27,26 +27,28 @@ func TestLabelledSeries(t *testing.T) {
 	if os.Getenv("LIMITS") == "quick" {
 		how.limits = quick()
 	}
-	table(t, rowHeading)
 	rows := compareAll(t, all, how, 3, true)
-	for _, r := range rows {
-		if len(r.fixed.pages) > 0 || r.incidents > 0 {
-			table(t, r.String())
-		}
-	}
-	table(t, "")
+	table(t, seriesTable(rows))
 	fmt.Printf("==> suggestions need %d labelled episodes over %s and move by %g %%\n", how.limits.MinEpisodes, how.limits.MinAge, how.limits.MaxStep*100)
-	fmt.Println(sumHeading)
+	table(t, sumHeading)
 	whole := printSums("", rows)
-	fmt.Println("==>", whole.waited())
+	fmt.Println("==>", whole.short())
 	require.Positive(t, whole.changes, "nothing was ever suggested")
 	require.Less(t, whole.calibrated.pages, whole.fixed.pages)
 	require.LessOrEqual(t, whole.within.pages, whole.fixed.pages)
 	require.LessOrEqual(t, whole.hindsight.pages, whole.within.pages)
 
-	if os.Getenv("TABLE") == "" {
-		return
+	if folder := os.Getenv("PLOTS"); folder != "" {
+		draw(t, folder, rows)
 	}
+	if os.Getenv("TABLE") != "" {
+		otherwise(t, all, how)
+	}
+}
+
+// otherwise runs the study from other beginnings and with other answers.
+func otherwise(t *testing.T, all []*series, how study) {
+	t.Helper()
 	fmt.Printf("\n==> with fewer labels: %d over %s\n%s\n", quick().MinEpisodes, quick().MinAge, sumHeading)
 	printSums("", compareAll(t, all, study{limits: quick(), answer: honest}, 3, false))
 	fmt.Printf("\n==> from other beginnings\n%s\n", sumHeading)
@@ -58,21 +60,28 @@ func TestLabelledSeries(t *testing.T) {
 	}
 	printSums("below mean − 3σ, ", compareAll(t, all, how, 3, false))
 	for _, s := range all {
-		s.below = false
+		s.below, s.keep = false, time.Hour
+	}
+	printSums("with keep_firing_for: 1h, ", compareAll(t, all, how, 3, false))
+	for _, s := range all {
+		s.keep = 0
 	}
 	fmt.Printf("\n==> with other answers\n%s\n", sumHeading)
-	for name, answer := range map[string]func(s *series, n int, met bool) ledger.Verdict{
-		"every third page judged, ": func(s *series, n int, met bool) ledger.Verdict {
+	for _, people := range []struct {
+		are    string
+		answer func(s *series, n int, met bool) ledger.Verdict
+	}{
+		{"every third page judged, ", func(s *series, n int, met bool) ledger.Verdict {
 			if s.chance(n, 3) {
 				return honest(s, n, met)
 			}
 			return ""
-		},
-		"one verdict in 20 wrong, ": func(s *series, n int, met bool) ledger.Verdict {
+		}},
+		{"one verdict in 20 wrong, ", func(s *series, n int, met bool) ledger.Verdict {
 			return honest(s, n, met != s.chance(n, 20))
-		},
+		}},
 	} {
-		printSums(name, compareAll(t, all, study{limits: how.limits, answer: answer}, 3, false))
+		printSums(people.are, compareAll(t, all, study{limits: how.limits, answer: people.answer}, 3, false))
 	}
 }
 
