@@ -55,11 +55,12 @@ type entry struct {
 	touched, judged bool
 }
 
-// counted are the rules of the window, by name.
+// counted are the episodes of the window, and the same by rule.
 type counted struct {
 	at        time.Time
 	position  int64
 	episodes  int64
+	tallies   []ledger.Tally
 	summaries []*Summary
 	// aside are the rules beyond mostKept: about one of them is concluded when somebody asks for it, and only then.
 	aside map[string]bool
@@ -85,7 +86,7 @@ func (a *Assessor) Rules(tx ledger.Tx) ([]*Rule, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := a.count(tx, position, func(c counted) bool { return c.episodes > tallyAtOnce && c.holds(tx.Now()) })
+	c, err := a.count(tx, position, atHand(tx.Now()))
 	if err != nil {
 		return nil, err
 	}
@@ -108,6 +109,21 @@ func (a *Assessor) Rules(tx ledger.Tx) ([]*Rule, error) {
 		rules = append(rules, &fresh)
 	}
 	return rules, nil
+}
+
+// Tallies counts the episodes of the window. Nobody may change them. Of many episodes the counts are those of the last Renew.
+func (a *Assessor) Tallies(tx ledger.Tx) ([]ledger.Tally, error) {
+	position, err := a.catchUp(tx)
+	if err != nil {
+		return nil, err
+	}
+	c, err := a.count(tx, position, atHand(tx.Now()))
+	return c.tallies, err
+}
+
+// atHand says when counts that are kept will do for who waits: where counting anew would take long.
+func atHand(now time.Time) func(counted) bool {
+	return func(c counted) bool { return c.episodes > tallyAtOnce && c.holds(now) }
 }
 
 // Renew concludes anew about what has changed, one rule after the other, each from one state of the ledger. Whoever serves pages
@@ -188,7 +204,7 @@ func (a *Assessor) count(tx ledger.Tx, position int64, will func(counted) bool) 
 	if err != nil {
 		return c, err
 	}
-	c = counted{at: tx.Now(), position: position, summaries: Summaries(tallies)}
+	c = counted{at: tx.Now(), position: position, tallies: tallies, summaries: Summaries(tallies)}
 	c.aside = aside(c.summaries)
 	for _, s := range c.summaries {
 		c.episodes += s.Episodes

@@ -83,7 +83,7 @@ type decision struct {
 func (d decision) URL() string { return "/alerts/" + d.AlertID }
 
 // Ago is how long ago something was.
-func (d decision) Ago(t time.Time) string { return span(d.now.Sub(t)) + " ago" }
+func (d decision) Ago(t time.Time) instant { return ago(d.now, t) }
 
 var actionDeeds = []deed{
 	{name: "approve", path: "/api/v1/actions/{id}/approve", answer: (*Site).writeAction, do: func(tx ledger.Tx, id string, p person, f fields) error {

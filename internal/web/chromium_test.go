@@ -5,7 +5,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -66,7 +65,7 @@ func TestPageInChromium(t *testing.T) {
 		chromedp.WaitVisible(`.notice`),
 		chromedp.Text(`.notice`, &notice),
 	))
-	assert.Equal(t, "Alerts", title)
+	assert.Equal(t, "(3) Alerts", title)
 	assert.Contains(t, notice, "Acknowledged")
 	assert.Equal(t, "local", getAlert(t, site, id).AcknowledgedBy)
 
@@ -97,80 +96,6 @@ func noScript() chromedp.Action {
 	return chromedp.ActionFunc(func(ctx context.Context) error { return setScriptDisabled(ctx) })
 }
 
-// With WEB_PICTURES=directory, pictures of the page are taken: light and dark, wide and on a phone.
-func TestPictures(t *testing.T) {
-	dir := os.Getenv("WEB_PICTURES")
-	if dir == "" {
-		t.Skip("set WEB_PICTURES to a directory to take pictures of the page")
-	}
-	l := newTown(t)
-	l.history()
-	ids := l.seed()
-	l.traces(ids)
-	now := l.now
-	for i, step := range []struct {
-		ago time.Duration
-		do  func(ledger.Tx) error
-	}{
-		{4*time.Hour + 59*time.Minute, func(tx ledger.Tx) error {
-			return ledger.Notify(tx, ids["p1"], "inference-oncall", ledger.DeliverPage, 1)
-		}},
-		{4*time.Hour + 44*time.Minute, func(tx ledger.Tx) error { return ledger.Notify(tx, ids["p1"], "inference-lead", ledger.DeliverPage, 2) }},
-		{4*time.Hour + 12*time.Minute, func(tx ledger.Tx) error {
-			return ledger.Notify(tx, ids["p1"], "inference-oncall", ledger.DeliverEnd, 2)
-		}},
-		{20 * time.Minute, func(tx ledger.Tx) error {
-			return ledger.Judge(tx, ids["p1"], ledger.TruePositive, "anna", "two replicas were draining")
-		}},
-	} {
-		l.now = now.Add(-step.ago)
-		require.NoError(t, l.Update(context.Background(), l.now, step.do), i)
-	}
-	l.now = now
-	server := httptest.NewServer(newSite(t, l, nil))
-	t.Cleanup(server.Close)
-	empty := httptest.NewServer(newSite(t, newTown(t), nil))
-	t.Cleanup(empty.Close)
-	ctx := browser(t)
-	for _, look := range []struct {
-		name  string
-		width int64
-		dark  bool
-		url   string
-	}{
-		{"list-light", 1100, false, server.URL},
-		{"list-dark", 1100, true, server.URL + "/?owner=inference-platform&done=acknowledge"},
-		{"list-phone", 390, false, server.URL},
-		{"alert-light", 1100, false, server.URL + "/alerts/" + ids["kv"]},
-		{"alert-phone-dark", 390, true, server.URL + "/alerts/" + ids["ttft"]},
-		{"rules-light", 1100, false, server.URL + "/rules"},
-		{"rules-dark", 1100, true, server.URL + "/rules?sort=pages&owner=inference-platform"},
-		{"rules-phone", 390, false, server.URL + "/rules"},
-		{"rules-phone-dark", 390, true, server.URL + "/rules?suggestion=stands"},
-		{"rules-empty", 1100, false, empty.URL + "/rules"},
-		{"rule-light", 1100, false, server.URL + ruleURL("KVCacheNearlyFull", nil)},
-		{"rule-dark", 1100, true, server.URL + ruleURL("KVCacheNearlyFull", nil) + "?verdict=false_positive"},
-		{"rule-phone", 390, false, server.URL + ruleURL("KVCacheNearlyFull", nil)},
-		{"rule-phone-dark", 390, true, server.URL + ruleURL("Prompt drift / weekly (p95)", nil)},
-		{"rule-band", 1100, false, server.URL + ruleURL("Prompt drift / weekly (p95)", nil)},
-		{"rule-unjudged", 1100, true, server.URL + ruleURL("GPUMemoryTemperature", nil)},
-		{"alert-ended", 1100, false, server.URL + "/alerts/" + ids["p1"]},
-		{"alert-gpu", 1100, true, server.URL + "/alerts/" + ids["gpu"]},
-		{"alert-kv-phone", 390, false, server.URL + "/alerts/" + ids["kv"]},
-		{"empty", 1100, false, empty.URL},
-		{"error", 1100, true, server.URL + "/alerts/nothing"},
-	} {
-		var picture []byte
-		require.NoError(t, chromedp.Run(ctx,
-			chromedp.EmulateViewport(look.width, 900),
-			scheme(look.dark),
-			chromedp.Navigate(look.url),
-			chromedp.FullScreenshot(&picture, 100),
-		))
-		require.NoError(t, os.WriteFile(filepath.Join(dir, look.name+".png"), picture, 0o600))
-	}
-}
-
 // No page is wider than a phone, and nothing in it is cut off but what can be scrolled.
 func TestNothingOverflowsOnAPhone(t *testing.T) {
 	l := newTown(t)
@@ -183,7 +108,7 @@ func TestNothingOverflowsOnAPhone(t *testing.T) {
 	t.Cleanup(server.Close)
 	ctx := browser(t)
 	for _, path := range []string{
-		"/", "/rules", ruleURL("KVCacheNearlyFull", nil), ruleURL("Prompt drift / weekly (p95)", nil), ruleURL(long, nil), "/alerts/" + ids["kv"], "/alerts/" + ids["p1"], "/alerts/" + id,
+		"/", "/judge", "/owners", "/missed", "/rules", ruleURL("KVCacheNearlyFull", nil), ruleURL("Prompt drift / weekly (p95)", nil), ruleURL(long, nil), "/alerts/" + ids["kv"], "/alerts/" + ids["p1"], "/alerts/" + id,
 	} {
 		for _, width := range []int64{390, 320} {
 			var page int64

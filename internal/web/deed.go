@@ -38,13 +38,7 @@ func deeds() []deed {
 			return ledger.Resolve(tx, id, p.name, f["note"])
 		}),
 		about("snooze", []string{"for", "until"}, snooze),
-		about("verdict", []string{"verdict"}, func(tx ledger.Tx, id string, p person, f fields) error {
-			v, err := parseVerdict(f["verdict"])
-			if err != nil {
-				return err
-			}
-			return ledger.Judge(tx, id, v, p.verdictBy, f["note"])
-		}),
+		about("verdict", []string{"verdict", "alike"}, judge),
 	}, actionDeeds, silenceDeeds)
 }
 
@@ -90,7 +84,7 @@ func (s *Site) takeForm(r *http.Request, d deed) (next string, err error) {
 	if err := s.checkToken(f[tokenField], p.subject, s.opts.Now()); err != nil {
 		return "", err
 	}
-	next = nextPage(f[backField], d.name)
+	next = nextPage(f[backField], d.name, f)
 	delete(f, tokenField)
 	delete(f, backField)
 	return next, s.perform(r, d, f, p)
@@ -107,6 +101,26 @@ func (s *Site) perform(r *http.Request, d deed, f fields, p person) error {
 	if err == nil && s.opts.Done != nil {
 		s.opts.Done(d.name)
 	}
+	return err
+}
+
+// longestAlike is how far back one verdict reaches for those of the same alert.
+const longestAlike = 30 * 24 * time.Hour
+
+// judge gives a verdict, with alike also to those of the same alert that opened within that time and wait for one.
+func judge(tx ledger.Tx, id string, p person, f fields) error {
+	v, err := parseVerdict(f["verdict"])
+	if err != nil {
+		return err
+	}
+	if f["alike"] == "" {
+		return ledger.Judge(tx, id, v, p.verdictBy, f["note"])
+	}
+	within, err := model.ParseDuration(f["alike"])
+	if err != nil || within <= 0 || within > model.Duration(longestAlike) {
+		return problemf(http.StatusUnprocessableEntity, "alike: must be a duration such as 7d, of at most %s (got %q)", model.Duration(longestAlike), f["alike"])
+	}
+	_, err = ledger.JudgeAlike(tx, id, tx.Now().Add(-time.Duration(within)), v, p.verdictBy, f["note"])
 	return err
 }
 
@@ -161,17 +175,27 @@ func snoozeEnd(f fields, now time.Time) (until time.Time, err error) {
 }
 
 // nextPage is where a form's sender goes after a deed: back to where the form stood, if that is a page of ours.
-func nextPage(back, done string) string {
+func nextPage(back, done string, f fields) string {
 	path, values := "/", url.Values{}
 	if u, err := url.Parse(back); err == nil && u.Scheme == "" && u.Host == "" && u.Opaque == "" {
-		if id, ok := strings.CutPrefix(u.Path, "/alerts/"); ok && isID(id) || u.Path == silencesPath || u.Path == receiversPath {
+		id, ok := strings.CutPrefix(u.Path, "/alerts/")
+		switch {
+		case ok && isID(id), u.Path == silencesPath, u.Path == receiversPath, u.Path == missedPath:
 			path = u.Path
-		} else if q, err := parseRuleQuery(u.Query()); err == nil && strings.HasPrefix(u.Path, rulesPath+"/") {
-			q.done = ""
-			path, values = u.EscapedPath(), q.values()
-		} else if q, err := parsePageQuery(u.Query()); err == nil && u.Path == "/" {
-			q.done = ""
-			values = q.values()
+		case strings.HasPrefix(u.Path, rulesPath+"/"):
+			if q, err := parseRuleQuery(u.Query()); err == nil {
+				q.done = ""
+				path, values = u.EscapedPath(), q.values()
+			}
+		case u.Path == judgePath:
+			path = judgePath
+			if q, err := parseJudgeQuery(u.Query()); err == nil {
+				values = q.onwards(f)
+			}
+		case u.Path == "/":
+			if q, err := parsePageQuery(u.Query()); err == nil {
+				values = q.values()
+			}
 		}
 	}
 	values.Set("done", done)

@@ -310,12 +310,18 @@ func TestFormBelongsToItsPerson(t *testing.T) {
 // Nobody is sent to another site, whatever a form says.
 func TestNextPage(t *testing.T) {
 	for back, want := range map[string]string{
-		"/":                            "/?done=x",
-		"":                             "/?done=x",
-		"/alerts/abc123":               "/alerts/abc123?done=x",
-		"/?owner=a+b&refresh=30":       "/?done=x&owner=a+b&refresh=30",
-		"/?done=y":                     "/?done=x",
-		"/?unknown=1":                  "/?done=x",
+		"/":                      "/?done=x",
+		"":                       "/?done=x",
+		"/alerts/abc123":         "/alerts/abc123?done=x",
+		"/?owner=a+b&refresh=30": "/?done=x&owner=a+b&refresh=30",
+		"/?done=y":               "/?done=x",
+		"/?unknown=1":            "/?done=x",
+		"/missed":                "/missed?done=x",
+		"/judge":                 "/judge?by=anna+b&done=x",
+		"/judge?owner=o&judged=3&alike=4&last=a1&after=a2.b7": "/judge?after=a2.b7&by=anna+b&done=x&judged=3&last=a1&owner=o",
+		"/judge?show=../x":             "/judge?done=x",
+		"/judge?judged=-1":             "/judge?done=x",
+		"/judge/x":                     "/?done=x",
 		"https://evil.example/":        "/?done=x",
 		"//evil.example/":              "/?done=x",
 		"/\\evil.example":              "/?done=x",
@@ -326,6 +332,6 @@ func TestNextPage(t *testing.T) {
 		"/\r\nLocation: evil":          "/?done=x",
 		"/?owner=%0d%0aLocation:+evil": "/?done=x&owner=%0D%0ALocation%3A+evil",
 	} {
-		assert.Equal(t, want, nextPage(back, "x"), back)
+		assert.Equal(t, want, nextPage(back, "x", fields{"by": "anna b", "alike": ""}), back)
 	}
 }

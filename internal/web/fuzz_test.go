@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -49,16 +50,16 @@ func FuzzPost(f *testing.F) {
 
 // However a form wants its sender sent on, it is to one of the pages, on this site.
 func FuzzNextPage(f *testing.F) {
-	for _, back := range []string{"/", "/alerts/a1", "/silences", "/receivers", "//x", "/\\x", "https://x", "/?owner=a", "/%2f/x", "/alerts/..", "\t//x"} {
+	for _, back := range []string{"/", "/alerts/a1", "/silences", "/receivers", "//x", "/\\x", "https://x", "/?owner=a", "/judge?judged=2&after=a.b&by=x", "/missed", "/%2f/x", "/alerts/..", "\t//x"} {
 		f.Add(back)
 	}
 	f.Fuzz(func(t *testing.T, back string) {
-		next := nextPage(back, "verdict")
+		next := nextPage(back, "verdict", fields{"by": back, "alike": back})
 		u, err := url.Parse(next)
 		if err != nil || u.Host != "" || u.Scheme != "" || strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n\t") {
 			t.Fatalf("%q leads to %q", back, next)
 		}
-		if u.Path != "/" && u.Path != silencesPath && u.Path != receiversPath && !isID(strings.TrimPrefix(u.Path, "/alerts/")) {
+		if !slices.Contains([]string{"/", silencesPath, receiversPath, judgePath, missedPath}, u.Path) && !isID(strings.TrimPrefix(u.Path, "/alerts/")) {
 			t.Fatalf("%q leads to %q", back, next)
 		}
 	})

@@ -56,12 +56,32 @@ func (s *Site) refuse(w http.ResponseWriter, r *http.Request, page bool, err err
 	fail(w, r, page, p)
 }
 
-func fail(w http.ResponseWriter, _ *http.Request, page bool, p problem) {
-	if page {
-		render(w, p.code, "error.html", errorPage{frame{Title: http.StatusText(p.code)}, p.text})
+func fail(w http.ResponseWriter, r *http.Request, page bool, p problem) {
+	if !page {
+		WriteError(w, p.code, p.text)
 		return
 	}
-	WriteError(w, p.code, p.text)
+	e := errorPage{frame: frame{Title: http.StatusText(p.code)}, Text: p.text, Away: p.code == http.StatusServiceUnavailable}
+	looking := r.Method == http.MethodGet || r.Method == http.MethodHead
+	switch {
+	case e.Away && looking:
+		e.Title, e.Retry = "Not now", 5
+		e.Next = "This page is loaded again every 5 s, until it can be shown. Alerts that come meanwhile wait until the ledger is back."
+	case e.Away:
+		e.Title = "Not now"
+		e.Next = "Go back and try again: what was done all the same is not done twice."
+	case p.code == http.StatusNotFound:
+		e.Next = "Alerts that have ended are kept as long as the ledger's retention says. Look in the list for what is there."
+	case p.code == http.StatusForbidden:
+		e.Next = "Go back, load the page again, and repeat it there."
+	case p.code == http.StatusConflict:
+		e.Next = "Somebody else, or the alert itself, was faster. Look at it again."
+	case looking:
+		e.Next = "Something in the address is not as it should be."
+	default:
+		e.Next = "Go back, change it, and send it again: what you have typed is still there."
+	}
+	render(w, p.code, "error.html", e)
 }
 
 // WriteError answers with an error as the API does: {"error": "…"}.

@@ -65,12 +65,15 @@ func parseQuery(values url.Values) (q ledger.Query, after string, err error) {
 type pageQuery struct {
 	Rule, Owner string
 	Severity    alert.Severity
+	// Text is looked for in rules, labels and summaries.
+	Text string
 	// Refresh is after how many seconds the page is loaded again; 0: not.
 	Refresh int
 	// done names a deed that was just done, so that the page can say so.
 	done string
 }
 
+// parsePageQuery reads it. What is empty selects nothing: a form sends the fields that nobody has filled in, too.
 func parsePageQuery(values url.Values) (q pageQuery, err error) {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		value, err := single(values, name)
@@ -83,8 +86,13 @@ func parsePageQuery(values url.Values) (q pageQuery, err error) {
 		case "owner":
 			q.Owner = value
 		case "severity":
-			if q.Severity, err = alert.ParseSeverity(value); err != nil {
-				return q, problemf(http.StatusUnprocessableEntity, "severity: %v", err)
+			if q.Severity, err = parseTier(value); err != nil {
+				return q, err
+			}
+		case "q":
+			q.Text = strings.TrimSpace(value)
+			if err := checkText(name, q.Text, longestName, ""); err != nil {
+				return q, err
 			}
 		case "refresh":
 			if q.Refresh, err = strconv.Atoi(value); err != nil || q.Refresh < 5 || q.Refresh > 3600 {
@@ -93,27 +101,50 @@ func parsePageQuery(values url.Values) (q pageQuery, err error) {
 		case "done":
 			q.done = value
 		default:
-			return q, unknownParameter(name, "rule, owner, severity, refresh")
+			return q, unknownParameter(name, "rule, owner, severity, q, refresh")
 		}
 	}
 	return q, nil
 }
 
+// parseTier reads the filter by tier of a page; empty is any.
+func parseTier(text string) (alert.Severity, error) {
+	if text == "" {
+		return alert.NoSeverity, nil
+	}
+	tier, err := alert.ParseSeverity(text)
+	if err != nil {
+		return tier, problemf(http.StatusUnprocessableEntity, "severity: %v", err)
+	}
+	return tier, nil
+}
+
 // values are the query as a URL carries it.
 func (q pageQuery) values() url.Values {
 	values := url.Values{}
-	set := func(name, value string) {
-		if value != "" {
-			values.Set(name, value)
-		}
-	}
-	set("rule", q.Rule)
-	set("owner", q.Owner)
-	set("severity", q.Severity.String())
+	setText(values, "rule", q.Rule)
+	setText(values, "owner", q.Owner)
+	setText(values, "severity", q.Severity.String())
+	setText(values, "q", q.Text)
 	if q.Refresh > 0 {
-		set("refresh", strconv.Itoa(q.Refresh))
+		values.Set("refresh", strconv.Itoa(q.Refresh))
 	}
 	return values
+}
+
+// url is the list of the query.
+func (q pageQuery) url() string { return withQuery("/", q.values()) }
+
+// with is the list with one thing changed.
+func (q pageQuery) with(change func(*pageQuery)) string {
+	change(&q)
+	return q.url()
+}
+
+func setText(values url.Values, name, value string) {
+	if value != "" {
+		values.Set(name, value)
+	}
 }
 
 func withQuery(path string, values url.Values) string {

@@ -31,6 +31,11 @@ func (r *reader) alerts(q ledger.Query) ([]Alert, error) {
 	if err != nil {
 		return nil, err
 	}
+	return r.all(episodes)
+}
+
+// all are episodes as callers see them.
+func (r *reader) all(episodes []*ledger.Episode) ([]Alert, error) {
 	alerts := make([]Alert, 0, len(episodes))
 	for _, e := range episodes {
 		a, err := r.alert(e)

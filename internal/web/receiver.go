@@ -124,7 +124,7 @@ func (s *Site) tryForm(r *http.Request) (next string, err error) {
 	case t.State == "failed":
 		return "", problem{http.StatusBadGateway, "the test page was not accepted: " + t.Error}
 	}
-	return nextPage(receiversPath, "test"), nil
+	return nextPage(receiversPath, "test", f), nil
 }
 
 func (s *Site) try(r *http.Request, p person) (Trial, error) {
@@ -183,7 +183,7 @@ func (s *Site) showReceivers(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p := receiversPage{frame: s.frame(asker), Form: form{Token: token, Back: receiversPath}}
-	p.Title, p.Notice = "Receivers", notices[done]
+	p.Title, p.Section, p.Notice = "Receivers", receiversPath, notices[done]
 	p.Now, err = s.view(r.Context(), func(rd *reader) (err error) {
 		p.Receivers, err = rd.receivers()
 		return err

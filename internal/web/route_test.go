@@ -63,6 +63,10 @@ func TestEveryRoute(t *testing.T) {
 		{"/alerts/" + open, "/alerts/{id}", true, map[string]int{"GET": 200, "HEAD": 200}, "GET, HEAD"},
 		{"/alerts/" + ended, "/alerts/{id}", true, map[string]int{"GET": 200, "HEAD": 200}, "GET, HEAD"},
 		{"/alerts/unknown", "/alerts/{id}", true, map[string]int{"GET": 404, "HEAD": 404}, "GET, HEAD"},
+		{"/judge", "/judge", true, map[string]int{"GET": 200, "HEAD": 200}, "GET, HEAD"},
+		{"/owners", "/owners", true, map[string]int{"GET": 200, "HEAD": 200}, "GET, HEAD"},
+		{"/missed", "/missed", true, map[string]int{"GET": 200, "HEAD": 200}, "GET, HEAD"},
+		{"/script.js", "/script.js", false, map[string]int{"GET": 200, "HEAD": 200}, "GET, HEAD"},
 		{"/style.css", "/style.css", false, map[string]int{"GET": 200, "HEAD": 200}, "GET, HEAD"},
 		{"/icon.svg", "/icon.svg", false, map[string]int{"GET": 200, "HEAD": 200}, "GET, HEAD"},
 		{"/api/v1/alerts", "/api/v1/alerts", false, map[string]int{"GET": 200, "HEAD": 200}, "GET, HEAD"},
@@ -81,6 +85,7 @@ func TestEveryRoute(t *testing.T) {
 		{"/api/v1/rules", "/api/v1/rules", false, map[string]int{"GET": 200, "HEAD": 200}, "GET, HEAD"},
 		{"/api/v1/rules/unknown", "/api/v1/rules/{name}", false, map[string]int{"GET": 404, "HEAD": 404}, "GET, HEAD"},
 		{"/api/v1/rules/unknown/changes", "/api/v1/rules/{name}/changes", false, map[string]int{"POST": 422}, "POST"},
+		{"/api/v1/owners", "/api/v1/owners", false, map[string]int{"GET": 200, "HEAD": 200}, "GET, HEAD"},
 		{"/api/v1/missed", "/api/v1/missed", false, map[string]int{"POST": 422}, "POST"},
 		{"/silences", "/silences", true, map[string]int{"GET": 200, "HEAD": 200}, "GET, HEAD"},
 		{"/receivers", "/receivers", true, map[string]int{"GET": 200, "HEAD": 200}, "GET, HEAD"},
@@ -188,16 +193,17 @@ func TestHeaders(t *testing.T) {
 	ids := l.seed()
 	s := newSite(t, l, func(o *Options) { o.LoopbackHosts = true })
 	for _, w := range []*httptest.ResponseRecorder{
-		get(t, s, "/"), get(t, s, "/alerts/"+ids["kv"]), get(t, s, "/nothing"), get(t, s, "/style.css"), get(t, s, "/api/v1/alerts"),
+		get(t, s, "/"), get(t, s, "/alerts/"+ids["kv"]), get(t, s, "/nothing"), get(t, s, "/style.css"), get(t, s, "/script.js"), get(t, s, "/api/v1/alerts"),
+		get(t, s, "/judge"), get(t, s, "/owners"), get(t, s, "/missed"),
 		send(t, s, http.MethodPost, "/", ""), send(t, s, http.MethodGet, "/", "", "Host", "evil.example"),
 	} {
 		h := w.Header()
-		assert.Equal(t, "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'", h.Get("Content-Security-Policy"))
+		assert.Equal(t, "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'", h.Get("Content-Security-Policy"))
 		assert.Equal(t, "nosniff", h.Get("X-Content-Type-Options"))
 		assert.Equal(t, "DENY", h.Get("X-Frame-Options"))
 		assert.Equal(t, "same-origin", h.Get("Referrer-Policy"))
 		assert.Equal(t, "same-origin", h.Get("Cross-Origin-Resource-Policy"))
-		if !strings.Contains(h.Get("Content-Type"), "css") {
+		if !strings.Contains(h.Get("Content-Type"), "css") && !strings.Contains(h.Get("Content-Type"), "javascript") {
 			assert.Equal(t, "no-store", h.Get("Cache-Control"))
 		}
 	}

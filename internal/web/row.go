@@ -2,6 +2,7 @@ package web
 
 import (
 	"maps"
+	"math"
 	"net/url"
 	"slices"
 	"strings"
@@ -15,6 +16,8 @@ import (
 type row struct {
 	Alert
 	Form form
+	// here is the list that it stands in.
+	here pageQuery
 	now  time.Time
 }
 
@@ -44,6 +47,12 @@ func (r row) SilenceURL() string {
 	return withQuery(silencesPath, url.Values{"matchers": {strings.Join(matchers, ", ")}})
 }
 
+// OwnerURL is the list with this owner's alerts alone.
+func (r row) OwnerURL() string { return r.here.with(func(q *pageQuery) { q.Owner = r.Owner }) }
+
+// SameURL is the list with this rule's alerts alone.
+func (r row) SameURL() string { return r.here.with(func(q *pageQuery) { q.Rule = r.Rule }) }
+
 // Age is how long the alert has been open, or was.
 func (r row) Age() string {
 	if !r.Open() {
@@ -53,18 +62,13 @@ func (r row) Age() string {
 }
 
 // Ago is how long ago something was.
-func (r row) Ago(t time.Time) string { return span(r.now.Sub(t)) + " ago" }
+func (r row) Ago(t time.Time) instant { return ago(r.now, t) }
 
 // For is how long something has lasted.
-func (r row) For(t time.Time) string { return span(r.now.Sub(t)) }
+func (r row) For(t time.Time) instant { return lasting(r.now, t) }
 
 // In is how long it is until something.
-func (r row) In(t time.Time) string {
-	if !t.After(r.now) {
-		return "now"
-	}
-	return "in " + span(t.Sub(r.now))
-}
+func (r row) In(t time.Time) instant { return until(r.now, t) }
 
 // Observed is the last value with its unit.
 func (r row) Observed() string { return quantity(r.Value, r.SourceUnit) }
@@ -74,6 +78,18 @@ func (r row) Limit() string { return quantity(r.Threshold, r.SourceUnit) }
 
 // Worst is the peak with its unit: the value farthest past the threshold.
 func (r row) Worst() string { return quantity(r.Peak, r.SourceUnit) }
+
+// Beyond says how far past the threshold the peak was; "" where that cannot be said.
+func (r row) Beyond() string {
+	if r.Peak == nil || r.Threshold == nil || *r.Threshold == 0 || *r.Peak == *r.Threshold {
+		return ""
+	}
+	part := math.Abs(float64(*r.Peak-*r.Threshold)) / math.Abs(float64(*r.Threshold))
+	if math.IsNaN(part) || math.IsInf(part, 0) || part >= 100 {
+		return ""
+	}
+	return percent(part) + " beyond"
+}
 
 // Worse reports whether the peak says more than the value.
 func (r row) Worse() bool { return r.Peak != nil && (r.Value == nil || *r.Peak != *r.Value) }
@@ -90,7 +106,9 @@ func (r row) Ending() string {
 type choice struct {
 	Verdict ledger.Verdict
 	Name    string
-	Chosen  bool
+	// Key gives it.
+	Key    string
+	Chosen bool
 }
 
 // Choices are the verdicts, in the order of their buttons.
@@ -98,7 +116,7 @@ func (r row) Choices() []choice {
 	var all []choice
 	for _, v := range ledger.Verdicts {
 		name := verdictNames[v]
-		all = append(all, choice{v, strings.ToUpper(name[:1]) + name[1:], r.Verdict == v})
+		all = append(all, choice{v, strings.ToUpper(name[:1]) + name[1:], strings.ToLower(letters[v]), r.Verdict == v})
 	}
 	return all
 }

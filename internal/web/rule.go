@@ -1,7 +1,6 @@
 package web
 
 import (
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -255,90 +254,5 @@ func (s *Site) getRule(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	writeJSON(w, http.StatusOK, one)
-	return nil
-}
-
-// Missed is an incident that no alert caught.
-type Missed struct {
-	ID     string            `json:"id,omitempty"`
-	Rule   string            `json:"rule"`
-	At     time.Time         `json:"at"`
-	Labels map[string]string `json:"labels,omitempty"`
-	By     string            `json:"by,omitempty"`
-	Note   string            `json:"note,omitempty"`
-}
-
-// postMissed answers POST /api/v1/missed.
-func (s *Site) postMissed(w http.ResponseWriter, r *http.Request) error {
-	if err := s.origin.Check(r); err != nil {
-		return problem{http.StatusForbidden, "refused: the request comes from a page of another site"}
-	}
-	if form, err := isForm(r); err != nil || form {
-		return problem{http.StatusUnsupportedMediaType, "the Content-Type must be application/json"}
-	}
-	var in Missed
-	decoder := json.NewDecoder(r.Body)
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&in); err != nil {
-		return unreadable(err, "the body must be a JSON object with rule, at, labels, by and note")
-	}
-	if err := in.check(s.opts.Now()); err != nil {
-		return err
-	}
-	p := s.person(r, in.By)
-	var stored *ledger.Miss
-	err := s.opts.Ledger.Update(r.Context(), s.opts.Now(), func(tx ledger.Tx) (err error) {
-		stored, err = ledger.Report(tx, &ledger.Miss{Rule: in.Rule, At: in.At.UTC(), Labels: in.Labels, By: p.verdictBy, Note: in.Note})
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	s.opts.Assessor.Forget(in.Rule)
-	s.done("missed")
-	in.ID, in.By, in.At = stored.ID, calibrate.Name(stored.By), stored.At
-	writeJSON(w, http.StatusOK, in)
-	return nil
-}
-
-const (
-	mostMissedLabels = 50
-	// oldestMiss is how far back a miss may lie.
-	oldestMiss = 365 * 24 * time.Hour
-)
-
-func (m *Missed) check(now time.Time) error {
-	refuse := func(format string, args ...any) error {
-		return problemf(http.StatusUnprocessableEntity, format, args...)
-	}
-	switch {
-	case m.ID != "":
-		return refuse("id: must be left out: it is given to the report")
-	case m.Rule == "":
-		return refuse("rule: must name the rule that should have caught it")
-	case m.At.IsZero():
-		return refuse("at: must be when the incident began, such as 2026-11-23T04:00:00Z")
-	case m.At.After(now.Add(time.Minute)), now.Sub(m.At) > oldestMiss:
-		return refuse("at: must lie within the last year (got %s)", m.At.UTC().Format(time.RFC3339))
-	case len(m.Labels) > mostMissedLabels:
-		return refuse("labels: must not be more than %d (got %d)", mostMissedLabels, len(m.Labels))
-	}
-	for _, text := range []struct {
-		name, text string
-		longest    int
-		controls   string
-	}{{"rule", m.Rule, 512, ""}, {"by", m.By, longestName, ""}, {"note", m.Note, longestNote, "\n\t"}} {
-		if err := checkText(text.name, text.text, text.longest, text.controls); err != nil {
-			return err
-		}
-	}
-	for name, value := range m.Labels {
-		if err := checkText("labels", name, longestName, ""); err != nil {
-			return err
-		}
-		if err := checkText("labels."+name, value, longestNote, "\n\t"); err != nil {
-			return err
-		}
-	}
 	return nil
 }

@@ -215,7 +215,7 @@ func (s *Site) showRule(w http.ResponseWriter, r *http.Request) error {
 	}); err != nil {
 		return err
 	}
-	p.Title, p.Notice = name, notices[q.done]
+	p.Title, p.Section, p.Notice = name, rulesPath, notices[q.done]
 	p.Here = q.url(name)
 	for _, a := range episodes {
 		p.Episodes = append(p.Episodes, row{Alert: a, Form: form{Token: token, Back: p.Here}, now: p.Now})

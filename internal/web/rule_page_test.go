@@ -36,13 +36,13 @@ func TestRulePage(t *testing.T) {
 		"Noisy/Rule inference vllm:kv_cache_usage_perc Its alerts: 1 open now JSON",
 		"Pages in 30 days 24 0.8 a day; 25 episodes", "False alarms 83 % of 24 judged real or false; 95 % interval 64 to 93 %", "4 real, 20 false 100 % of the pages judged", "Missed 1 reported by people",
 		"Pages per day", "0.85 → 0.9", "The same as a table", "Day (UTC) Pages Real False Other Not judged Nobody told", "2026-01-14 1 1 0 0 0 1",
-		"Threshold of high In force: above 0.9 . Suggested: 0.93 . 20 of 24 pages in 30 days would have gone, all 4 incidents kept.",
+		"Threshold of high In force: above 0.9. Suggested: 0.93. 20 of 24 pages in 30 days would have gone, all 4 incidents kept.",
 		"80 % of the known incidents were caught (4 of 5, 95 % interval",
 		"What other thresholds would have made of these pages", "pages incidents kept",
 		"Threshold Pages Incidents kept Real False Other Not judged", "0.9 in force 24 4 4 20 0 0 0.92 8 4 4 4 0 0 0.93 suggested 4 4 4 0 0 0",
 		"Would go: 20 pages (0 real, 20 false, 0 other, 0 not judged).", "Would stay: 4 pages (4 real, 0 false, 0 other, 0 not judged), 4 incidents kept.",
 		"alertctl calibrate --set 'Noisy/Rule/high=0.93' --group 'vllm' --write 'rules/*.yaml'", "- alert: \"Noisy/Rule\" tiers: high: above: 0.93 # was 0.9",
-		"What earlier changes did", "0.85 → 0.9 2026-01-08 , anna: alertctl", "pages a day 100 % false of 11 judged", "69 % false of 13 judged",
+		"What earlier changes did", "0.85 → 0.9 2026-01-08, anna: alertctl", "pages a day 100 % false of 11 judged", "69 % false of 13 judged",
 		"Reported as missed 1", "by bo customers called service chat",
 		"Episodes all 25 not judged 1 real 4 false alarm 20 expected duplicate",
 	)
@@ -60,7 +60,7 @@ func TestRulePage(t *testing.T) {
 	// All are judged: then there is most reason to see all.
 	l.do(func(tx ledger.Tx) error { return ledger.Judge(tx, quiet, ledger.Duplicate, "local/bo", "the same") })
 	w = page(t, s, "/rules/Noisy%2FRule")
-	inOrder(t, words(w.Body.String()), "all 25 not judged real", "duplicate , says bo: the same", "Older")
+	inOrder(t, words(w.Body.String()), "all 25 not judged real", "duplicate, says bo: the same", "Older")
 	assert.Contains(t, w.Body.String(), `href="/rules/Noisy%2FRule?verdict=all#episodes" aria-current="true"`)
 	assert.Equal(t, shownEpisodes, strings.Count(w.Body.String(), "<article"))
 	next := regexp.MustCompile(`href="([^"]*)" rel="next"`).FindStringSubmatch(w.Body.String())
@@ -115,7 +115,7 @@ func TestVerdictOnTheRulePage(t *testing.T) {
 	assert.Equal(t, "/rules/a%2Fb?done=verdict&verdict=none", w.Header().Get("Location"))
 	inOrder(t, words(page(t, s, w.Header().Get("Location")).Body.String()), "Your verdict is recorded.", "100 % of 1 judged", "No such episode")
 	for _, evil := range []string{"https://evil.example/rules/a", "//evil.example/rules/a", "/rules/a?x=1", "/rules", `/rules\evil`} {
-		assert.Equal(t, "/?done=verdict", nextPage(evil, "verdict"), evil)
+		assert.Equal(t, "/?done=verdict", nextPage(evil, "verdict", nil), evil)
 	}
 }
 

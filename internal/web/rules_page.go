@@ -158,6 +158,15 @@ func (r *ruleRow) URL() string { return ruleURL(r.Summary.Rule, nil) }
 
 func (r *ruleRow) AlertsURL() string { return alertsOf(r.Summary.Rule) }
 
+// JudgeURL is the queue of its unjudged alerts, MissedURL the form for an incident that it should have caught.
+func (r *ruleRow) JudgeURL() string {
+	return withQuery(judgePath, url.Values{"rule": {r.Summary.Rule}})
+}
+
+func (r *ruleRow) MissedURL() string {
+	return withQuery(missedPath, url.Values{"rule": {r.Summary.Rule}})
+}
+
 func alertsOf(rule string) string { return withQuery("/", url.Values{"rule": {rule}}) }
 
 // OwnerURL is the list narrowed to an owner.
@@ -243,7 +252,7 @@ func (s *Site) showRules(w http.ResponseWriter, r *http.Request) error {
 	}
 	var rules []*quality.Rule
 	p := rulesPage{frame: s.frame(s.person(r, "")), Window: s.opts.Assessor.Window}
-	p.Title = "Rules"
+	p.Title, p.Section = "Rules", rulesPath
 	if p.Now, err = s.view(r.Context(), func(rd *reader) (err error) {
 		rules, err = s.opts.Assessor.Rules(rd.tx)
 		return err

@@ -75,7 +75,7 @@ func TestRulesPage(t *testing.T) {
 		"Rule Pages Verdicts False alarms Threshold",
 		"Noisy/Rule inference vllm:kv_cache_usage_perc Pages 24 of 24 episodes", "4 real, 20 false", "83 % 64 to 93 %, of 24 judged 100 % of the pages judged",
 		"high 0.9 → suggested: 0.", "20 of 24 pages in 30 days would have gone, all 4 incidents kept",
-		"KVCacheNearlyFull inference-platform", "1 of 3 episodes 1 open now", "1 not judged", "nobody judged 0 % of the pages judged Threshold no threshold known",
+		"KVCacheNearlyFull inference-platform", "3 of 3 episodes 1 open now", "3 not judged", "nobody judged 0 % of the pages judged Threshold no threshold known",
 	)
 	assert.NotContains(t, text, "0/0")
 	assert.Len(t, drawings(t, w.Body.String()), 5*2, "each rule's days and verdicts")
@@ -163,7 +163,7 @@ func TestNamesOfRules(t *testing.T) {
 			assert.Contains(t, html.UnescapeString(page(t, s, from).Body.String()), `href="`+link+`"`, "%q on %s", name, from)
 		}
 		// And back again, after a verdict.
-		assert.Equal(t, ruleURL(name, url.Values{"verdict": {"none"}, "done": {"verdict"}}), nextPage(ruleURL(name, url.Values{"verdict": {"none"}}), "verdict"), name)
+		assert.Equal(t, ruleURL(name, url.Values{"verdict": {"none"}, "done": {"verdict"}}), nextPage(ruleURL(name, url.Values{"verdict": {"none"}}), "verdict", nil), name)
 		l.now = l.now.Add(time.Second)
 	}
 }

@@ -116,6 +116,12 @@ func (l *town) seed() map[string]string {
 	for _, past := range []string{"p1", "p2"} {
 		a := firing(past, "KVCacheNearlyFull", alert.High, "inference-platform")
 		open(a, 5*time.Hour)
+		now := l.now
+		l.now = now.Add(-4*time.Hour - 50*time.Minute)
+		l.do(func(tx ledger.Tx) error {
+			return ledger.Notify(tx, ids[past], "inference-oncall", ledger.DeliverPage, 1)
+		})
+		l.now = now
 		a.State, a.Reason, a.Value = alert.Inactive, alert.ReasonRecovered, f(0.4)
 		open(a, 4*time.Hour+12*time.Minute)
 	}

@@ -279,10 +279,10 @@ type silencesPage struct {
 }
 
 // In is how long it is until something, Ago how long ago it was.
-func (p silencesPage) In(t time.Time) string { return "in " + span(t.Sub(p.Now)) }
+func (p silencesPage) In(t time.Time) instant { return until(p.Now, t) }
 
 // Ago is how long ago something was.
-func (p silencesPage) Ago(t time.Time) string { return span(p.Now.Sub(t)) + " ago" }
+func (p silencesPage) Ago(t time.Time) instant { return ago(p.Now, t) }
 
 // showSilences answers GET /silences.
 func (s *Site) showSilences(w http.ResponseWriter, r *http.Request) error {
@@ -302,7 +302,7 @@ func (s *Site) showSilences(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p := silencesPage{frame: s.frame(asker), Form: form{Token: token, Back: silencesPath}, Named: s.anonymous(), Matchers: matchers}
-	p.Title, p.Notice = "Silences", notices[done]
+	p.Title, p.Section, p.Notice = "Silences", silencesPath, notices[done]
 	if p.Silences, p.Now, err = s.silences(r); err != nil {
 		return err
 	}

@@ -19,17 +19,17 @@ type told struct {
 }
 
 // Story is what happened, numbered.
-func (p alertPage) Story() []told {
+func (r row) Story() []told {
 	var all []told
-	for i, e := range p.Events {
+	for i, e := range r.Events {
 		all = append(all, told{i + 1, e})
 	}
 	return all
 }
 
 // Timeline draws the value against its thresholds, with what happened.
-func (p alertPage) Timeline() drawing {
-	return draw(func(width float64) *chart.Chart { return timeline(&p.row.Alert, p.Story(), p.Now, width) })
+func (r row) Timeline() drawing {
+	return draw(func(width float64) *chart.Chart { return timeline(&r.Alert, r.Story(), r.now, width) })
 }
 
 // timeline is an alert's story as a chart. Its span is that of the breach and the values: what happened long after (a verdict on

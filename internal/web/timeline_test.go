@@ -136,7 +136,7 @@ func TestAlertPageHasItsTimeline(t *testing.T) {
 	all := drawings(t, w.Body.String())
 	require.Len(t, all, 2)
 	assert.Contains(t, all[0], `aria-label="The value of KVCacheNearlyFull against its thresholds, with what happened"`)
-	inOrder(t, words(w.Body.String()), "What happened", "breach", "1 2026-01-01 22:04:05 UTC Fired, high", "2 2026-01-01 22:52:05 UTC Recovered", "3 2026-01-02 03:04:05 UTC Judged expected")
+	inOrder(t, words(w.Body.String()), "What happened", "breach", "1 2026-01-01 22:04:05 UTC Fired, high", "2 2026-01-01 22:14:05 UTC inference-oncall was paged", "3 2026-01-01 22:52:05 UTC Recovered", "4 2026-01-02 03:04:05 UTC Judged expected")
 	assert.Contains(t, w.Body.String(), `<h1><a href="/rules/KVCacheNearlyFull"`)
 	assert.Equal(t, map[alert.Severity]Level{alert.High: {Threshold: f(0.9)}}, getAlert(t, s, ids["p1"]).Levels)
 	assert.Len(t, getAlert(t, s, ids["p1"]).Values, 49)

@@ -97,7 +97,11 @@ func (s *Site) routes() []route {
 	routes := []route{
 		{pattern: "/{$}", page: true, methods: get(s.showList)},
 		{pattern: "/alerts/{id}", page: true, methods: get(s.showAlert)},
+		{pattern: judgePath, page: true, methods: get(s.showJudge)},
+		{pattern: ownersPath, page: true, methods: get(s.showOwners)},
+		{pattern: missedPath, page: true, methods: get(s.showMissed)},
 		{pattern: stylePath, methods: get(serveStyle)},
+		{pattern: scriptPath, methods: get(serveScript)},
 		{pattern: iconPath, methods: get(serveIcon)},
 		{pattern: "/api/v1/alerts", methods: get(s.listAlerts)},
 		{pattern: "/api/v1/alerts/{id}", methods: get(s.getAlert)},
@@ -108,6 +112,7 @@ func (s *Site) routes() []route {
 		{pattern: "/api/v1/rules", methods: get(s.listRules)},
 		{pattern: "/api/v1/rules/{name}", methods: get(s.getRule)},
 		{pattern: "/api/v1/rules/{name}/changes", methods: map[string]handler{http.MethodPost: s.postChange}},
+		{pattern: "/api/v1/owners", methods: get(s.listOwners)},
 		{pattern: "/api/v1/missed", methods: map[string]handler{http.MethodPost: s.postMissed}},
 		{pattern: "/api/v1/actions", methods: get(s.listActions)},
 		{pattern: "/api/v1/silences", methods: map[string]handler{http.MethodGet: s.listSilences, http.MethodPost: s.postSilence}},
@@ -122,10 +127,14 @@ func (s *Site) routes() []route {
 	return routes
 }
 
+// contentPolicy lets a page load our style sheet, script and icon, lets the script fetch our pages, and nothing else.
+const contentPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; " +
+	"base-uri 'none'; frame-ancestors 'none'"
+
 // ServeHTTP sets what holds for every answer and hands the request to its route.
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
 	// Not no-referrer: with it, browsers send `Origin: null` along with our own forms.
