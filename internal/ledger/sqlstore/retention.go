@@ -31,6 +31,7 @@ ORDER BY ordered_at LIMIT ?2`
 	oldEvents   = `SELECT CAST(seq AS TEXT) FROM events WHERE episode_id IS NULL AND at < ?1 LIMIT ?2`
 	oldTrials   = `SELECT id FROM trials WHERE requested_at < ?1 LIMIT ?2`
 
+	oldSeen    = `SELECT id FROM seen_events WHERE at < ?1 LIMIT 1`
 	removeSeen = "DELETE FROM seen_events WHERE at < ?"
 )
 
@@ -80,5 +81,11 @@ func (l *Ledger) Prune(ctx context.Context, now, before time.Time) (removed int,
 	if at := now.Add(-remembered); at.Before(before) {
 		before = at
 	}
-	return removed, l.submit(ctx, l.requests, now, func(t *tx) error { return t.write(removeSeen, nanos(before)) })
+	return removed, l.submit(ctx, l.requests, now, func(t *tx) error {
+		old, err := list(t, scanText, oldSeen, nanos(before))
+		if err != nil || len(old) == 0 { // nothing is written where nothing goes
+			return err
+		}
+		return t.write(removeSeen, nanos(before))
+	})
 }
