@@ -84,6 +84,10 @@ bench: ## benchmarks, each peer beside us
 calibration: ## suggestions on labelled production series, a line per series; LIMITS=quick asks for fewer labels, PLOTS=docs/calibration draws
 	TABLE=1 PLOTS='$(abspath $(PLOTS))' $(GO) test -count=1 -run '^TestLabelledSeries$$' -v ./internal/calibrate
 
+.PHONY: pictures
+pictures: $(COLLECTOR) ## docs/pictures, of every page, from the collector with weeks of history
+	PICTURES=$(CURDIR)/docs/pictures $(GO) test -count=1 -run '^TestPictures$$' -v ./e2e
+
 .PHONY: generate
 generate: ## what mdatagen and alertctl generate: documentation, the schema of rule files, dashboards
 	$(GO) generate ./...

@@ -209,9 +209,9 @@ func (s *settings) askMany(t *testing.T, n int, id string) {
 func manyPaths(id string) []string {
 	rule := url.PathEscape("Rule000")
 	return []string{
-		"/", "/?owner=team-03", "/?rule=" + rule, "/alerts/" + id, "/silences", "/rules", "/rules?owner=team-03", "/rules/" + rule, "/rules/Rule007",
+		"/", "/?owner=team-03", "/?rule=" + rule, "/?q=vllm-7", "/judge", "/judge?owner=team-03&severity=high", "/judge?rule=" + rule, "/owners", "/missed", "/alerts/" + id, "/silences", "/rules", "/rules?owner=team-03", "/rules/" + rule, "/rules/Rule007",
 		"/api/v1/alerts", "/api/v1/alerts?open=false&verdict=none&limit=100", "/api/v1/alerts?verdict=false_positive&owner=team-03",
 		"/api/v1/alerts?rule=" + rule + "&verdict=none", "/api/v1/alerts?severity=low&owner=team-02", "/api/v1/alerts/" + id,
-		"/api/v1/rules", "/api/v1/rules/" + rule, "/api/v1/rules/Rule007",
+		"/api/v1/owners", "/api/v1/rules", "/api/v1/rules/" + rule, "/api/v1/rules/Rule007",
 	}
 }

@@ -167,7 +167,7 @@ func (r Ratio) Percent() string { return percent(r.Ratio) }
 
 // Bounds say how sure that is.
 func (r Ratio) Bounds() string {
-	return fmt.Sprintf("%s to %s, by %d", percent(r.Lower), percent(r.Upper), r.Of)
+	return fmt.Sprintf("%s, of %d judged", bounds(calibrate.Proportion{Lower: r.Lower, Upper: r.Upper}), r.Of)
 }
 
 // Covered is the share of notified alerts that somebody has judged.

@@ -59,7 +59,7 @@ func TestOwnersPage(t *testing.T) {
 	body := get(t, s, "/owners").Body.String()
 	page := words(body)
 	for _, part := range []string{
-		"<i>search</i> 150 % of the budget over 3 of 2 pages in 7 days Pages 3 Open now 0 Judged 67 % 2 of 3 1 wait False alarms 50 % 9 % to 91 %, by 2 " +
+		"<i>search</i> 150 % of the budget over 3 of 2 pages in 7 days Pages 3 Open now 0 Judged 67 % 2 of 3 1 wait False alarms 50 % 9 to 91 %, of 2 judged " +
 			"Acknowledged – Resolved 1h median of 3, 90 % within 1h Steps taken 0",
 		"hardware 25 % of the budget 1 of 4 pages in 12h Pages 1 Open now 1 oldest for 1d 2h Judged – False alarms – nobody has judged Acknowledged –",
 		"inference-platform No alert budget is agreed. Pages 0 Open now 3",
