@@ -103,7 +103,7 @@ func FuzzSignatures(f *testing.F) {
 			h := http.Header{}
 			for _, header := range []string{"X-PagerDuty-Signature", "X-Slack-Signature", "webhook-signature", "Authorization"} {
 				if strings.Contains(signature, right.Get(header)) {
-					t.Skip("the right one is in it")
+					return // the right one is in it
 				}
 				h.Set(header, signature)
 			}
