@@ -29,7 +29,7 @@ type judgePage struct {
 	Left int64
 	// Found says that there is an alert to be judged: the row.
 	Found bool
-	// Rule is how far the alert's rule is from a suggestion.
+	// Standing is how far the alert's rule is from a suggestion.
 	Standing quality.Waiting
 	Before   before
 	// Last is what was judged or skipped last; LastURL shows it again.

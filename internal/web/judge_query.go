@@ -25,8 +25,6 @@ type judgeQuery struct {
 	Judged, Alike int
 	// By is the name that was given with the last verdict, where nobody authenticates.
 	By string
-	// done names a deed that was just done.
-	done string
 }
 
 // mostPlaces bounds the places that a URL carries; those of the rules that were skipped first are given up.
@@ -85,8 +83,7 @@ func parseJudgeQuery(values url.Values) (q judgeQuery, err error) {
 				return q, err
 			}
 			q.By = value
-		case "done":
-			q.done = value
+		case "done": // the page tells what was done by what was judged last
 		default:
 			return q, unknownParameter(name, "rule, owner, severity, after, show")
 		}

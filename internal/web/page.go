@@ -100,7 +100,10 @@ func (s *Site) showAlert(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p.frame.Title, p.Notice, p.Every = p.Rule, notices[done], updatedEvery
+	p.frame.Title, p.Notice = p.Rule, notices[done]
+	if p.Open() {
+		p.Every = updatedEvery
+	}
 	p.row.Form, p.row.now = form{Token: token, Back: (&url.URL{Path: "/alerts/" + id}).String()}, p.Now
 	render(w, http.StatusOK, "alert.html", p)
 	return nil

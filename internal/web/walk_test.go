@@ -218,6 +218,13 @@ func (w *walk) visit(path string) {
 				}
 			}
 		}
+		if kind, live := n.attrs["data-live"]; live && kind == "" { // its children are told apart by their ids
+			for child := n.FirstChild; child != nil; child = child.NextSibling {
+				if child.Type == html.ElementNode && !slices.ContainsFunc(child.Attr, func(a html.Attribute) bool { return a.Key == "id" }) {
+					bad("a %s without an id in a %s that is live", child.Data, n.Data)
+				}
+			}
+		}
 		for name := range n.attrs {
 			if strings.HasPrefix(name, "on") || name == "style" {
 				bad("%s of a %s: the content policy forbids it", name, n.Data)

@@ -10,7 +10,8 @@
   // What an element was like when it came, without what is different every time.
   const came = new WeakMap();
   const likeness = (e) => e.outerHTML.replace(/name="token" value="[^"]*"/g, "").replace(/(<time[^>]*data-relation[^>]*>)[^<]*/g, "$1");
-  const live = (e) => e.hasAttribute("data-live");
+  // Of a live element the children are exchanged one by one, known by their ids; one that is live as a whole is exchanged itself.
+  const live = (e) => e.getAttribute("data-live") === "";
   const remember = (e) => {
     if (!live(e)) came.set(e, likeness(e));
     else for (const child of e.children) remember(child);
@@ -107,6 +108,7 @@
       return;
     }
     say("");
+    if (paused) return;
     for (const area of areas()) {
       const next = page.getElementById(area.id);
       if (next) update(area, next);
@@ -115,12 +117,18 @@
     last = performance.now();
   };
 
+  let asking = false;
   const tick = async () => {
     clearTimeout(timer);
+    if (document.hidden || paused || asking) return;
     const now = performance.now();
     const wait = Math.max(last + every - now, moved + still - now);
-    if (document.hidden || paused) return;
-    if (wait <= 0) await refresh();
+    if (wait <= 0) {
+      asking = true;
+      await refresh();
+      asking = false;
+    }
+    clearTimeout(timer);
     timer = setTimeout(tick, wait > 0 ? wait : every);
   };
   document.addEventListener("visibilitychange", tick);

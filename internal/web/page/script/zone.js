@@ -12,18 +12,15 @@
   };
   let chosen = false; // by the reader
   zone.addEventListener("change", () => { chosen = true; });
+  const known = (date) => [...zone.options].some((o) => o.value === offset(date));
   const follow = () => {
     const date = new Date(at.value);
-    if (chosen || Number.isNaN(date.getTime())) return;
-    const now = offset(date);
-    if ([...zone.options].some((o) => o.value === now)) zone.value = now;
+    if (!chosen && known(date)) zone.value = offset(date);
   };
-  if (at.value === at.defaultValue) { // the server's now, in UTC
-    const date = new Date(`${at.value}Z`);
-    if (!Number.isNaN(date.getTime())) {
-      at.value = `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}T${pad(date.getHours())}:${pad(date.getMinutes())}`;
-    }
+  const now = new Date(`${at.value}Z`); // as the server has it, in UTC
+  if (at.value === at.defaultValue && known(now)) {
+    at.value = `${now.getFullYear()}-${pad(now.getMonth() + 1)}-${pad(now.getDate())}T${pad(now.getHours())}:${pad(now.getMinutes())}`;
+    follow();
   }
-  follow();
   at.addEventListener("change", follow);
 })();
